@@ -1,0 +1,113 @@
+"""Named numbers: what a claim predicts, what was measured, and whether the two agree.
+
+A chapter calls `record` once for each claim that it measures. The record travels with the notebook's
+outputs; the build collects all of them into the evidence page, and the tests fail on a verdict other than "holds".
+"""
+
+import html
+import math
+from typing import NamedTuple
+
+import jax
+
+MIME = "application/vnd.gansde.evidence+json"
+RELATIONS = ("=", "<", ">")
+
+
+class Evidence(NamedTuple):
+    """One claim: theory beside measurement, with everything needed to judge and to find it again."""
+
+    name: str
+    statement: str
+    predicted: float
+    measured: float
+    uncertainty: float
+    tolerance: float
+    relation: str
+    source: str
+    test: str
+    seed: int | None
+    device: str
+
+    @property
+    def verdict(self):
+        """`"holds"`, `"fails"`, or `"unresolved"` when three standard errors exceed the tolerance.
+
+        For the relations `<` and `>` the measured value must clear the predicted bound by three standard
+        errors; the tolerance is then how far beyond the bound it may still lie and hold.
+        """
+        if not math.isfinite(self.measured):
+            return "fails"
+        if self.relation == "=":
+            if 3 * self.uncertainty > self.tolerance:
+                return "unresolved"
+            return "holds" if abs(self.measured - self.predicted) <= self.tolerance else "fails"
+        excess = (self.measured - self.predicted) * (1 if self.relation == "<" else -1)
+        if excess + 3 * self.uncertainty <= self.tolerance:
+            return "holds"
+        return "fails" if excess - 3 * self.uncertainty > self.tolerance else "unresolved"
+
+    def to_dict(self):
+        """Return the record and its verdict as a JSON-ready dictionary."""
+        return {**self._asdict(), "verdict": self.verdict}
+
+    def __str__(self):
+        relation = "" if self.relation == "=" else f"{self.relation} "
+        spread = f" ± {self.uncertainty:.2g}" if self.uncertainty else ""
+        return (
+            f"{self.name}: predicted {relation}{self.predicted:.6g}, measured {self.measured:.6g}{spread} "
+            f"(tolerance {self.tolerance:.2g}): {self.verdict}"
+        )
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        del include, exclude
+        text = str(self)
+        return {
+            MIME: self.to_dict(),
+            "text/html": f'<p class="gansde-evidence gansde-{self.verdict}">{html.escape(text)}</p>',
+            "text/plain": text,
+        }
+
+
+def record(
+    name, *, statement, predicted, measured, tolerance, test, uncertainty=0.0, relation="=", source="derived", seed=None
+):
+    """Return the evidence for one claim; displayed as the last line of a cell it enters the evidence page.
+
+    Args:
+        name: unique within the book, words joined by hyphens.
+        statement: the claim in one sentence.
+        predicted: the value (or, for `relation` "<" and ">", the bound) that theory gives.
+        measured: the value found by computation.
+        tolerance: the largest difference at which the claim still holds.
+        test: the test that holds the claim, as `tests/test_gda.py::test_name`.
+        uncertainty: standard error of the measured value; 0 for a deterministic computation.
+        relation: "=", "<" (measured lies below the bound) or ">".
+        source: "derived", or the key of a work in the bibliography.
+        seed: the seed that a random measurement started from.
+
+    Raises:
+        ValueError: for an unknown relation, or a negative or non-finite tolerance or uncertainty.
+
+    >>> record("half", statement="A half is a half.", predicted=0.5, measured=0.5, tolerance=1e-9,
+    ...        test="tests/test_evidence.py::test_verdicts").verdict
+    'holds'
+    """
+    if relation not in RELATIONS:
+        raise ValueError(f'relation must be one of {RELATIONS}, found {relation!r}; for example relation="<"')
+    for label, value in {"tolerance": tolerance, "uncertainty": uncertainty}.items():
+        if not (math.isfinite(float(value)) and float(value) >= 0):
+            raise ValueError(f"{label} must be finite and not negative, found {value!r}; for example {label}=0.01")
+    return Evidence(
+        name=name,
+        statement=statement,
+        predicted=float(predicted),
+        measured=float(measured),
+        uncertainty=float(uncertainty),
+        tolerance=float(tolerance),
+        relation=relation,
+        source=source,
+        test=test,
+        seed=seed,
+        device=jax.devices()[0].platform,
+    )

@@ -1,0 +1,78 @@
+"""Derivatives of one-step maps, their eigenvalues, and the learning rate at which they leave the unit circle."""
+
+import jax
+import numpy as np
+import scipy.optimize
+from jax.flatten_util import ravel_pytree
+
+from gansde_lib.games import as_players
+from gansde_lib.gda.rules import rates, rule
+from gansde_lib.gda.training import stochastic_field
+
+
+def jacobian(game, x, *, lr, update="simultaneous"):
+    """Return the derivative of the full-gradient one-step map at `x`, for rules with memory of the augmented state.
+
+    Args:
+        game, x: the game and the point, usually an equilibrium.
+        lr, update: as in `run`.
+
+    Returns:
+        A (d, d) matrix in raveled coordinates: theta, then omega, then the rule's memory.
+
+    >>> from gansde_lib import games
+    >>> jacobian(games.bilinear(1.0), games.Players(0.0, 0.0), lr=0.5)
+    Array([[ 1. , -0.5],
+           [ 0.5,  1. ]], dtype=float32)
+    """
+    return _jacobian(game, game.check(x), rates(lr), rule(update))
+
+
+@jax.jit
+def _jacobian(game, x, lr, rule):
+    field = stochastic_field(game)
+    flat, unravel = ravel_pytree((x, rule.init(x)))
+
+    def one_step(state):
+        return ravel_pytree(rule.step(field, *unravel(state), lr=lr, key=jax.random.key(0)))[0]
+
+    return jax.jacfwd(one_step)(flat)
+
+
+def spectrum(game, x, *, lr, update="simultaneous"):
+    """Return the eigenvalues of `jacobian`, largest modulus first."""
+    values = np.linalg.eigvals(np.asarray(jacobian(game, x, lr=lr, update=update)))
+    return values[np.argsort(-np.abs(values))]
+
+
+def spectral_radius(game, x, *, lr, update="simultaneous"):
+    """Return the largest modulus of `spectrum`: below 1, the rule converges to `x` from nearby.
+
+    >>> from gansde_lib import games
+    >>> round(float(spectral_radius(games.bilinear(1.0), games.Players(0.0, 0.0), lr=0.5)), 4)
+    1.118
+    """
+    return np.abs(spectrum(game, x, lr=lr, update=update))[0]
+
+
+def stability_limit(game, x, *, update="simultaneous", lower=1e-6, upper=10.0, tolerance=1e-9):
+    """Return the learning rate, equal for both players, at which the spectral radius at `x` crosses 1.
+
+    Found by bisection between a stable rate `lower` and an unstable rate `upper`, in float64.
+
+    Raises:
+        ValueError: if the two ends do not bracket the limit.
+    """
+    with jax.enable_x64(True):
+        x = as_players(jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), x))
+
+        def excess(eta):
+            return spectral_radius(game, x, lr=eta, update=update) - 1
+
+        ends = (excess(lower), excess(upper))
+        if not ends[0] < 0 < ends[1]:
+            raise ValueError(
+                f"lower={lower} must be stable and upper={upper} unstable, found spectral radii 1 + {ends[0]:.3g} and "
+                f"1 + {ends[1]:.3g}; for example stability_limit(games.quadratic(0.2, 1.0, 0.2), Players(0.0, 0.0))"
+            )
+        return scipy.optimize.bisect(excess, lower, upper, xtol=tolerance)
