@@ -6,7 +6,7 @@ outputs; the build collects all of them into the evidence page, and the tests fa
 
 import html
 import math
-from typing import NamedTuple
+from dataclasses import asdict, dataclass
 
 import jax
 
@@ -14,7 +14,8 @@ MIME = "application/vnd.gansde.evidence+json"
 RELATIONS = ("=", "<", ">")
 
 
-class Evidence(NamedTuple):
+@dataclass(frozen=True)
+class Evidence:
     """One claim: theory beside measurement, with everything needed to judge and to find it again."""
 
     name: str
@@ -49,7 +50,7 @@ class Evidence(NamedTuple):
 
     def to_dict(self):
         """Return the record and its verdict as a JSON-ready dictionary."""
-        return {**self._asdict(), "verdict": self.verdict}
+        return {**asdict(self), "verdict": self.verdict}
 
     def __str__(self):
         relation = "" if self.relation == "=" else f"{self.relation} "

@@ -8,7 +8,7 @@ dashed, measurement is solid, and the two players also differ in line width or l
 import html
 import io
 import re
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import jax
 import matplotlib
@@ -69,7 +69,8 @@ DASHED = {"color": INK, "linestyle": "--", "linewidth": 1.4}
 """Line style of every theoretical curve."""
 
 
-class Figure(NamedTuple):
+@dataclass(frozen=True)
+class Figure:
     """A published figure: SVG markup, its alt text and an optional caption. Notebooks display it as HTML."""
 
     svg: str
@@ -90,7 +91,7 @@ class Figure(NamedTuple):
 
 
 def figure(rows=1, columns=1, *, height=None, **options):
-    """Return `(fig, axes)` in the house style, `columns` panels wide.
+    """Return `(fig, axes)` in the house style, `columns` panels wide, and make that style the session's own.
 
     Args:
         rows, columns: numbers of panels.
@@ -102,14 +103,10 @@ def figure(rows=1, columns=1, *, height=None, **options):
     [7.2, 3.1]
     >>> plt.close(fig)
     """
-    with matplotlib.rc_context(STYLE):
-        return plt.subplots(
-            rows,
-            columns,
-            figsize=(7.2 if columns > 1 else 5.4, rows * (height or 3.1)),
-            layout="constrained",
-            **options,
-        )
+    # Legends and labels that are added later read the style too, so a temporary context would not do.
+    plt.rcParams.update(STYLE)
+    size = (7.2 if columns > 1 else 5.4, rows * (height or 3.1))
+    return plt.subplots(rows, columns, figsize=size, layout="constrained", **options)
 
 
 def show(fig, *, alt, caption=""):

@@ -117,6 +117,15 @@ def test_penalty_is_r1_of_the_linear_discriminator():
     np.testing.assert_allclose(difference, -0.4 * 1.5, rtol=1e-6)
 
 
+def test_dirac_flow_moves_on_circles():
+    """Without penalty x . F(x) = 0 everywhere; with it, x . F(x) = -penalty omega^2."""
+    points = np.random.default_rng(2).normal(size=(50, 2))
+    with jax.enable_x64(True):
+        for penalty in (0.0, 0.7):
+            inner = [np.dot(x, games.dirac(penalty=penalty).field(Players(*x))) for x in points]
+            np.testing.assert_allclose(inner, -penalty * points[:, 1] ** 2, atol=1e-12)
+
+
 def test_toy_gan_equilibrium():
     """The saddle and the eigenvalues of the field there, to the digits of the reference computation."""
     game = games.toy_gan()
@@ -149,11 +158,11 @@ def test_minibatch_field_is_unbiased(name):
 
 
 def test_draws_of_a_product_are_independent_pairs():
-    """Real and latent indices are drawn independently: all 6 pairs appear, each within 4.5 s.e. of 1/6."""
-    game = Game(lambda theta, omega, s: theta * omega, games.Product(np.arange(3.0), np.arange(2.0)))
-    batch = game.draw(jax.random.key(0), 60_000)
-    counts = np.bincount((2 * batch.real + batch.latent).astype(int), minlength=6)
-    assert np.all(np.abs(counts - 10_000) < 4.5 * np.sqrt(60_000 / 6 * 5 / 6))
+    """Real and latent indices are drawn independently: all 9 pairs appear, each within 4.5 s.e. of 1/9."""
+    game = Game(lambda theta, omega, s: theta * omega, games.Product(np.arange(3.0), np.arange(3.0)))
+    batch = game.draw(jax.random.key(0), 90_000)
+    counts = np.bincount((3 * batch.real + batch.latent).astype(int), minlength=9)
+    assert np.all(np.abs(counts - 10_000) < 4.5 * np.sqrt(90_000 / 9 * 8 / 9))
 
 
 def test_players_may_be_pytrees():
@@ -172,7 +181,7 @@ def test_players_may_be_pytrees():
         (-3, 2, 1, False, True, False),
         (2, 2, -1, False, False, True),
         (0, 1, 0, False, False, False),
-        (-1, 1, 1, False, False, False),
+        (-2, 1, 1, False, False, False),  # eigenvalues of both signs
     ],
 )
 def test_equilibrium_notions(P, C, Q, nash, minimax, stable):

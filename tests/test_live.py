@@ -49,11 +49,13 @@ def test_an_explorer_runs_the_library():
 def test_the_widget_redraws_when_a_control_moves():
     explorer = make()
     widget = explorer.widget()
-    slider, buttons, output = widget.children
+    slider, buttons, picture = widget.children
     assert isinstance(slider, ipywidgets.FloatLogSlider) and buttons.options == ("one", "two")
+    assert picture.value == explorer.picture().to_html()
     slider.value = 0.5
     buttons.value = "two"
-    assert isinstance(output, ipywidgets.Output)
+    assert picture.value == explorer.picture(rate=0.5, start="two").to_html()
+    assert picture.value != explorer.picture().to_html()
 
 
 def test_linear_sliders():

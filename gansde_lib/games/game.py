@@ -80,7 +80,7 @@ class Game:
 
     @property
     def size(self):
-        """Number of samples that the payoff is averaged over: N, or N times M for a `Product`."""
+        """Return how many samples the payoff is averaged over: N, or N times M for a `Product`."""
         parts = self.samples if isinstance(self.samples, Product) else (self.samples,)
         return int(np.prod([_leading_axis(part) for part in parts]))
 

@@ -9,11 +9,12 @@ from gansde_lib.gda.closed_forms import (
     alternating_energy,
     bilinear_growth,
     dirac_flow_eigenvalues,
+    dirac_limit,
     rotation_limit,
     simultaneous_energy,
 )
 from gansde_lib.gda.rules import RULES, Alternating, Simultaneous, alternating, rates, rule
-from gansde_lib.gda.spectra import jacobian, spectral_radius, spectrum, stability_limit
+from gansde_lib.gda.spectra import eigenvalue_pair, jacobian, spectral_radius, spectrum, stability_limit
 from gansde_lib.gda.training import diverged_at, run, stochastic_field
 
 __all__ = [
@@ -24,7 +25,9 @@ __all__ = [
     "alternating_energy",
     "bilinear_growth",
     "dirac_flow_eigenvalues",
+    "dirac_limit",
     "diverged_at",
+    "eigenvalue_pair",
     "jacobian",
     "rates",
     "rotation_limit",

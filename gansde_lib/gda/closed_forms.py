@@ -70,6 +70,23 @@ def rotation_limit(damping, coupling, *, update="simultaneous"):
     return 2 / (damping + abs(coupling))
 
 
+def dirac_limit(penalty, *, update="simultaneous"):
+    r"""Return the largest learning rate, equal for both players, that is linearly stable in the Dirac-GAN with penalty.
+
+    .. math:: \eta_{\max} = \begin{cases} 4\gamma & \gamma \le 1 \\ 4(\gamma - \sqrt{\gamma^2 - 1}) & \gamma \ge 1
+              \end{cases} \text{ (simultaneous)}, \qquad
+              \eta_{\max} = 4(\sqrt{\gamma^2 + 1} - \gamma) \text{ (alternating)}.
+
+    >>> [round(float(dirac_limit(0.3, update=update)), 4) for update in ("simultaneous", "alternating")]
+    [1.2, 2.9761]
+    """
+    _checks.positive("penalty", penalty, example="dirac_limit(0.3)")
+    _checks.choice("update", update, ("simultaneous", "alternating"), example='update="alternating"')
+    if update == "alternating":
+        return 4 * (np.sqrt(penalty**2 + 1) - penalty)
+    return 4 * penalty if penalty <= 1 else 4 * (penalty - np.sqrt(penalty**2 - 1))
+
+
 def dirac_flow_eigenvalues(penalty=0.0):
     r"""Return the eigenvalues of the Dirac-GAN's field at its equilibrium,
     :math:`-\tfrac\gamma2 \pm \tfrac12\sqrt{\gamma^2 - 1}`, for the logistic and non-saturating losses.

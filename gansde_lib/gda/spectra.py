@@ -1,6 +1,7 @@
 """Derivatives of one-step maps, their eigenvalues, and the learning rate at which they leave the unit circle."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import scipy.optimize
 from jax.flatten_util import ravel_pytree
@@ -43,6 +44,21 @@ def spectrum(game, x, *, lr, update="simultaneous"):
     """Return the eigenvalues of `jacobian`, largest modulus first."""
     values = np.linalg.eigvals(np.asarray(jacobian(game, x, lr=lr, update=update)))
     return values[np.argsort(-np.abs(values))]
+
+
+def eigenvalue_pair(matrix):
+    """Return the two eigenvalues of a 2 x 2 matrix as (real parts, imaginary parts), in closed form.
+
+    Unlike `spectrum` it is pure JAX and uses no complex numbers, so it can be differentiated and shown live.
+
+    >>> eigenvalue_pair(jnp.array([[0.0, -2.0], [2.0, 0.0]]))
+    (Array([0., 0.], dtype=float32), Array([ 2., -2.], dtype=float32))
+    """
+    centre = (matrix[0, 0] + matrix[1, 1]) / 2
+    # ((a - d)/2)^2 + bc rather than centre^2 - det: no cancellation when the two eigenvalues nearly agree.
+    discriminant = ((matrix[0, 0] - matrix[1, 1]) / 2) ** 2 + matrix[0, 1] * matrix[1, 0]
+    width, turn = jnp.sqrt(jnp.maximum(discriminant, 0)), jnp.sqrt(jnp.maximum(-discriminant, 0))
+    return jnp.stack([centre + width, centre - width]), jnp.stack([turn, -turn])
 
 
 def spectral_radius(game, x, *, lr, update="simultaneous"):

@@ -4,7 +4,6 @@ import inspect
 
 import ipywidgets
 import jax
-from IPython.display import HTML, display
 
 from gansde_lib import plot
 
@@ -67,11 +66,15 @@ class Explorer:
     def widget(self):
         """Return the ipywidgets figure: the controls above a picture that follows them."""
         widgets = {name: control.widget() for name, control in self.controls.items()}
+        picture = ipywidgets.HTML()
 
-        def redraw(**values):
-            display(HTML(self.picture(**values).to_html()))
+        def redraw(change=None):
+            picture.value = self.picture(**{name: widget.value for name, widget in widgets.items()}).to_html()
 
-        return ipywidgets.VBox([*widgets.values(), ipywidgets.interactive_output(redraw, widgets)])
+        for widget in widgets.values():
+            widget.observe(redraw, names="value")
+        redraw()
+        return ipywidgets.VBox([*widgets.values(), picture])
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         del include, exclude
