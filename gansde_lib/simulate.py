@@ -23,27 +23,37 @@ def key(figure):
     return jax.random.fold_in(jax.random.key(BOOK_SEED), figure)
 
 
-def trajectory(step, start, *, steps, key):
-    """Return all states of `state = step(state, key_k)`, k = 0, ..., steps - 1, the start included.
+def trajectory(step, start, *, steps, key, every=1):
+    """Return every `every`-th state of `state = step(state, key_k)`, k = 0, ..., steps - 1, the start included.
 
     Args:
         step: pure function of a state (any pytree) and a random key.
         start: the initial state.
         steps: number of steps, a Python integer.
         key: random key; step k receives `fold_in(key, k)`.
+        every: distance of the recorded steps, a divisor of `steps`.
 
     Returns:
-        The states, stacked along a leading axis of length `steps + 1`.
+        The states, stacked along a leading axis of length `steps // every + 1`.
 
-    >>> trajectory(lambda state, key: 2 * state, jnp.float32(1), steps=3, key=jax.random.key(0))
-    Array([1., 2., 4., 8.], dtype=float32)
+    Raises:
+        ValueError: if `every` is below 1 or does not divide `steps`.
+
+    >>> trajectory(lambda state, key: 2 * state, jnp.float32(1), steps=6, key=jax.random.key(0), every=2)
+    Array([ 1.,  4., 16., 64.], dtype=float32)
     """
+    _checks.whole("every", every, minimum=1, example="steps=1000, every=10")
+    if steps % every:
+        raise ValueError(f"every must divide steps, found {every} and {steps}; for example steps=1000, every=10")
 
     def advance(state, k):
-        state = step(state, jax.random.fold_in(key, k))
+        return step(state, jax.random.fold_in(key, k)), None
+
+    def record(state, first):
+        state, _ = advance(state, first) if every == 1 else jax.lax.scan(advance, state, first + jnp.arange(every))
         return state, state
 
-    _, states = jax.lax.scan(advance, start, jnp.arange(steps))
+    _, states = jax.lax.scan(record, start, jnp.arange(0, steps, every))
     return jax.tree.map(lambda first, rest: jnp.concatenate([jnp.asarray(first)[None], rest]), start, states)
 
 

@@ -250,6 +250,13 @@ def test_alternating_clouds_are_smaller():
     assert ratio * (1 + 3 * relative_error) < 0.5
 
 
+def test_recording_every_tenth_step():
+    options = {"lr": 0.1, "steps": 50, "batch": 4, "key": jax.random.key(5)}
+    start = Players([0.5, 0.1], [0.2, 0.0])
+    dense, sparse = (gda.run(games.toy_gan(), start, every=every, **options) for every in (1, 10))
+    np.testing.assert_allclose(sparse.theta, dense.theta[::10], rtol=1e-5)
+
+
 def test_a_full_batch_run_ignores_the_key():
     paths = [gda.run(games.dirac(), Players(1.0, 1.0), lr=0.1, steps=5, key=key) for key in (None, jax.random.key(9))]
     np.testing.assert_array_equal(paths[0].theta, paths[1].theta)
@@ -317,6 +324,8 @@ def test_a_diverging_run_is_a_result():
         ({"batch": 0, "key": jax.random.key(0)}, "batch must be an integer >= 1, found 0"),
         ({"batch": 2, "key": jax.random.key(0)}, "batch=2 exceeds the game's 1 samples"),
         ({"batch": 1}, "minibatches need a random key"),
+        ({"every": 0}, "every must be an integer >= 1, found 0"),
+        ({"every": 3}, "every must divide steps, found 3 and 10"),
         ({"x0": Players(np.inf, 0.0)}, "theta must start finite"),
         ({"x0": Players(np.ones(2), np.ones(3))}, "cannot stand between"),
     ],

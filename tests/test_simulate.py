@@ -20,6 +20,21 @@ def test_trajectory_is_the_plain_loop():
     np.testing.assert_allclose(random_walk(key), states, rtol=1e-6)
 
 
+@pytest.mark.parametrize("every", [1, 2, 5, 20])
+def test_recording_less_changes_nothing_else(every):
+    def walk(every):
+        return simulate.trajectory(
+            lambda x, k: x + jax.random.normal(k), jnp.float32(0), steps=20, key=jax.random.key(1), every=every
+        )
+
+    np.testing.assert_allclose(walk(every), walk(1)[::every], rtol=1e-6)
+
+
+def test_every_must_divide_the_steps():
+    with pytest.raises(ValueError, match="every must divide steps, found 3 and 20; for example"):
+        simulate.trajectory(lambda x, k: x, jnp.float32(0), steps=20, key=jax.random.key(1), every=3)
+
+
 def test_trajectory_of_no_steps_is_the_start():
     np.testing.assert_array_equal(
         simulate.trajectory(lambda x, k: x, jnp.ones(3), steps=0, key=jax.random.key(0)), np.ones((1, 3))

@@ -33,7 +33,7 @@ def stochastic_field(game, *, batch=None, shared_batch=False):
     return independent
 
 
-def run(game, x0, *, lr, steps, update="simultaneous", batch=None, shared_batch=False, key=None):
+def run(game, x0, *, lr, steps, update="simultaneous", batch=None, shared_batch=False, key=None, every=1):
     """Train from `x0` and return the whole trajectory.
 
     Args:
@@ -45,14 +45,16 @@ def run(game, x0, *, lr, steps, update="simultaneous", batch=None, shared_batch=
         batch: minibatch size, drawn with replacement; None for full gradients.
         shared_batch: whether both players see the same draw.
         key: random key, needed if `batch` is given.
+        every: distance of the recorded steps, a divisor of `steps`; more than 1 saves memory for networks.
 
     Returns:
-        `Players` with a leading axis of length `steps + 1`. A diverging run is returned as it is, with infinities;
-        see `diverged_at`.
+        `Players` with a leading axis of length `steps + 1` (`steps // every + 1`). A diverging run is returned as it
+        is, with infinities; see `diverged_at`.
 
     Raises:
         ValueError: for rates that are not positive, negative steps, an unknown rule, a batch below 1 or above the
-            number of samples, a missing key, a start that is not finite or does not fit the game.
+            number of samples, a missing key, an `every` that does not divide the steps, a start that is not finite or
+            does not fit the game.
 
     >>> from gansde_lib import games
     >>> path = run(games.bilinear(1.0), games.Players(1.0, 0.0), lr=0.1, steps=100, update="alternating")
@@ -66,17 +68,18 @@ def run(game, x0, *, lr, steps, update="simultaneous", batch=None, shared_batch=
     stochastic_field(game, batch=batch)  # checks the batch before anything is traced
     key = jax.random.key(0) if key is None else key  # full gradients never look at it
     lr = Players(*(jnp.asarray(rate, jnp.result_type(float)) for rate in lr))
-    return _run(game, x0, lr, chosen, key, steps=int(steps), batch=batch, shared_batch=bool(shared_batch))
+    sizes = {"steps": int(steps), "every": every, "batch": batch, "shared_batch": bool(shared_batch)}
+    return _run(game, x0, lr, chosen, key, **sizes)
 
 
-@functools.partial(jax.jit, static_argnames=("steps", "batch", "shared_batch"))
-def _run(game, x0, lr, rule, key, *, steps, batch, shared_batch):
+@functools.partial(jax.jit, static_argnames=("steps", "every", "batch", "shared_batch"))
+def _run(game, x0, lr, rule, key, *, steps, every, batch, shared_batch):
     field = stochastic_field(game, batch=batch, shared_batch=shared_batch)
 
     def step(state, key):
         return rule.step(field, *state, lr=lr, key=key)
 
-    return simulate.trajectory(step, (x0, rule.init(x0)), steps=steps, key=key)[0]
+    return simulate.trajectory(step, (x0, rule.init(x0)), steps=steps, key=key, every=every)[0]
 
 
 def diverged_at(path, *, bound=1e6):
