@@ -1,0 +1,65 @@
+# Two commands do everything: `make book` to read, `make test` to check. `make help` lists the rest.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PORT ?= 8000
+BIN := .venv/bin
+STAMP := .venv/.installed
+SOURCES := $(wildcard book/*.ipynb book/*/*.ipynb)
+
+# The build and nbval run the same cells: they share one cache of compiled XLA programs.
+export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/_build/xla
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
+export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES := -1
+# The numbers of the book are those of the CPU; choose JAX_PLATFORMS=cuda to run them elsewhere.
+export JAX_PLATFORMS ?= cpu
+# Kernels that do not warn at every start, and leave no history outside the build.
+export IPYTHONDIR := $(CURDIR)/_build/ipython
+KERNEL := _build/ipython/profile_default/ipython_kernel_config.py
+
+.PHONY: help book html test lab notebooks lint lock clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+book: html  ## build the book and serve it on 127.0.0.1 (PORT=8000)
+	@$(BIN)/python tools/serve.py _build/html $(PORT)
+
+# After a failure Sphinx would call the pages up to date, and the next build would pass: it has to read them again.
+html: $(STAMP) $(KERNEL)  ## build the book into _build/html; a warning is an error
+	$(BIN)/jupyter-book build --warningiserror --nitpick --keep-going . || { rm -rf _build/.doctrees; exit 1; }
+
+test: html  ## run every test: library, doctests, notebooks, built pages in a browser
+	$(BIN)/python tools/chromium.py
+	$(BIN)/python -m pytest --cov=gansde_lib --cov-report=term --cov-fail-under=95
+
+lab: $(STAMP) $(KERNEL)  ## open the chapters in JupyterLab
+	$(BIN)/jupyter lab --notebook-dir=book $(if $(filter 0,$(shell id -u)),--allow-root)
+
+notebooks: $(STAMP) $(KERNEL)  ## run the chapters in place and keep only their text outputs (NOTEBOOKS=book/gda.ipynb for one)
+	$(BIN)/python tools/notebooks.py $(or $(NOTEBOOKS),$(SOURCES))
+
+lint: $(STAMP)  ## check the style of the Python code
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+lock: $(STAMP)  ## resolve requirements.in into requirements.txt and binder/requirements.txt (UPGRADE=--upgrade)
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv $(UV_COMPILE) requirements.in -o requirements.txt
+	$(BIN)/uv $(UV_COMPILE) requirements-kernel.in -c requirements.txt -o binder/requirements.txt
+
+# One version of every package for all Pythons, not the newest for each.
+UV_COMPILE := pip compile $(UPGRADE) --quiet --universal --python-version 3.11 --fork-strategy fewest \
+	--generate-hashes --no-annotate --custom-compile-command "make lock"
+
+clean:  ## remove everything that was built, and the environment
+	rm -rf _build .venv .pytest_cache .ruff_cache .coverage *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): requirements.txt
+	python="$$(tools/find_python.sh "$(PYTHON)")" && rm -rf .venv && "$$python" -m venv .venv
+	@echo "Installing the locked packages into .venv, which takes a minute or two."
+	$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r requirements.txt
+	$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+$(KERNEL): tools/ipython_kernel_config.py
+	mkdir -p $(@D) && cp $< $@

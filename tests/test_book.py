@@ -1,0 +1,246 @@
+"""The book as a whole: its sources, its anatomy, its evidence, and a build that never publishes an old number."""
+
+import ast
+import importlib
+import inspect
+import json
+import os
+import pkgutil
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import alt_text
+import chromium
+import nbformat
+import notebooks
+import pytest
+import vendored
+import yaml
+
+import gansde_lib
+from conftest import ROOT
+
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
+PARTS = {part["caption"]: [chapter["file"] for chapter in part["chapters"]] for part in TOC["parts"]}
+# The numbered parts of the book proper: "I Games", "II The SDE limit", ...
+CHAPTERS = [name for caption, names in PARTS.items() if re.match(r"[IVX]+ ", caption) for name in names]
+WITH_EVIDENCE = CHAPTERS + PARTS["Prerequisites"]
+NOTEBOOKS = sorted(path for path in (ROOT / "book").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+MODULES = [module.name for module in pkgutil.iter_modules(gansde_lib.__path__) if not module.name.startswith("_")]
+
+
+def sources(name):
+    """Return the text of a page's Markdown."""
+    path = ROOT / f"{name}.ipynb"
+    if not path.exists():
+        return (ROOT / f"{name}.md").read_text()
+    return "\n\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown")
+
+
+def test_contents_and_files_agree():
+    listed = [TOC["root"], *(name for names in PARTS.values() for name in names)]
+    assert len(listed) == len(set(listed))
+    found = {path.relative_to(ROOT).with_suffix("").as_posix() for path in [*NOTEBOOKS, *(ROOT / "book").rglob("*.md")]}
+    assert found == {name for name in listed if name.startswith("book/")}
+    assert [name for name in set(listed) - found if not (ROOT / f"{name}.md").is_file()] == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_is_executed_and_stripped(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1)), "run: make notebooks"
+    assert not [output for cell in code for output in cell.outputs if output.output_type == "error"]
+    stripped = notebooks.strip(nbformat.read(path, as_version=4))
+    assert notebook == stripped, f"run: make notebooks NOTEBOOKS={path.relative_to(ROOT)}"
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_chapter_has_its_parts(name):
+    text = sources(name)
+    assert "{exercise" in text and "{solution" in text
+    assert "{prf:proof}" in text
+    headings = [line.lstrip("# ").lower() for line in text.splitlines() if line.startswith("## ")]
+    for wanted in ("in your own training loop", "exercises", "not say"):
+        assert any(wanted in heading for heading in headings), f"no section '... {wanted} ...' among {headings}"
+
+
+@pytest.fixture(scope="module")
+def evidence(book):
+    """Return the records that the build collected."""
+    return json.loads((book / "evidence.json").read_text())
+
+
+def test_all_evidence_holds(evidence):
+    assert {row["name"]: row["verdict"] for row in evidence if row["verdict"] != "holds"} == {}
+    names = [row["name"] for row in evidence]
+    assert len(names) == len(set(names))
+    assert set(WITH_EVIDENCE) <= {row["page"] for row in evidence}
+
+
+def test_evidence_names_tests_that_exist(evidence):
+    missing = []
+    for row in evidence:
+        path, _, function = row["test"].partition("::")
+        tree = ast.parse((ROOT / path).read_text()) if (ROOT / path).is_file() else ast.Module([], [])
+        defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+        if function.partition("[")[0] not in defined:
+            missing.append(f"{row['name']}: {row['test']}")
+    assert missing == []
+
+
+def test_evidence_page_shows_every_record(book, evidence):
+    html = (book / "book" / "evidence.html").read_text()
+    for row in evidence:
+        page = row["page"].removeprefix("book/")
+        assert f'href="{page}.html#evidence-{row["name"]}"' in html
+        assert f'id="evidence-{row["name"]}"' in (book / f"{row['page']}.html").read_text()
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_public_names_are_explained(name):
+    module = importlib.import_module(f"gansde_lib.{name}")
+    public = getattr(module, "__all__", [key for key in vars(module) if not key.startswith("_")])
+    ours = {key: getattr(module, key) for key in public}
+    ours = {key: value for key, value in ours.items() if getattr(value, "__module__", "").startswith("gansde_lib")}
+    assert inspect.getdoc(module)
+    assert [key for key, value in ours.items() if callable(value) and not inspect.getdoc(value)] == []
+    functions = {key: value for key, value in ours.items() if inspect.isroutine(value) or hasattr(value, "__wrapped__")}
+    assert [key for key, value in functions.items() if ">>>" not in inspect.getdoc(value)] == []
+
+
+BOOK = {
+    "_config.yml": """
+title: Toy
+execute: {execute_notebooks: cache}
+sphinx:
+  local_extensions: {fingerprint: EXT, evidence: EXT, alt_text: EXT}
+  config:
+    gansde_sources: ["toy/*.py"]
+""".replace("EXT", str(ROOT / "_ext")),
+    "_toc.yml": "format: jb-book\nroot: index\nchapters: [{file: chapter}, {file: list}]\n",
+    "index.md": "# Toy\n",
+    "list.md": "# List\n\n```{evidence-table}\n```\n",
+    "toy/__init__.py": """
+NUMBER = 111
+class Record:
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        row = dict(name="toy", statement="A toy.", predicted=NUMBER, measured=NUMBER, uncertainty=0, tolerance=1,
+                   relation="=", source="derived", test="", seed=None, device="cpu", verdict="holds")
+        return {"application/vnd.gansde.evidence+json": row, "text/plain": "toy"}
+""",
+}
+
+
+def build(folder):
+    """Build a book and return what the build printed."""
+    program = Path(sys.executable).with_name("jupyter-book")
+    command = [str(program), "build", "-W", "-n", "--keep-going", str(folder)]
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout + done.stderr
+
+
+def test_an_edit_of_the_library_never_publishes_an_old_number(tmp_path):
+    for name, text in BOOK.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    code = "import toy\nprint('number', toy.NUMBER)\ntoy.Record()"
+    cells = [nbformat.v4.new_markdown_cell("# Chapter"), nbformat.v4.new_code_cell(code)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=notebooks.METADATA), tmp_path / "chapter.ipynb")
+    html = tmp_path / "_build" / "html"
+
+    assert "Executed notebook" in build(tmp_path)
+    assert "number 111" in (html / "chapter.html").read_text()
+    library = tmp_path / "toy" / "__init__.py"
+    library.write_text(library.read_text().replace("111", "222"))
+    assert "Executed notebook" in build(tmp_path)
+    assert "number 222" in (html / "chapter.html").read_text()
+    assert "111" not in (html / "list.html").read_text()
+    assert "222" in (html / "list.html").read_text()
+    assert json.loads((html / "evidence.json").read_text())[0]["measured"] == 222
+    assert len(list((tmp_path / "_build").glob(".jupyter_cache-*"))) == 1
+
+    unchanged = build(tmp_path)
+    assert "Executed notebook" not in unchanged and "number 222" in (html / "chapter.html").read_text()
+
+    twice = nbformat.read(tmp_path / "chapter.ipynb", as_version=4)
+    twice.cells.append(nbformat.v4.new_code_cell("toy.Record()"))
+    nbformat.write(twice, tmp_path / "chapter.ipynb")
+    with pytest.raises(AssertionError, match="recorded in chapter and again in chapter"):
+        build(tmp_path)
+
+
+def test_a_book_with_an_undescribed_picture_is_not_built(tmp_path):
+    (tmp_path / "_config.yml").write_text(BOOK["_config.yml"])
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: index\n")
+    (tmp_path / "index.md").write_text('# Toy\n\n<img src="data:," alt="plot.png">\n')
+    with pytest.raises(AssertionError, match="say in 30 characters or more what is to be seen"):
+        build(tmp_path)
+
+
+def test_a_vendored_file_that_changed_is_refused(tmp_path, monkeypatch):
+    table = json.loads(vendored.TABLE.read_text())
+    assert len(vendored.files("mathjax")) > 60
+    table["mathjax"]["files"]["tex-chtml.js"] = "0" * 64
+    monkeypatch.setattr(vendored, "TABLE", tmp_path / "vendor.json")
+    vendored.TABLE.write_text(json.dumps(table))
+    with pytest.raises(RuntimeError, match=r"tex-chtml\.js should have SHA-256 000.*make html"):
+        vendored.files("mathjax")
+    table["mathjax"]["package"] = "no-such-package"
+    vendored.TABLE.write_text(json.dumps(table))
+    with pytest.raises(RuntimeError, match="not installed"):
+        vendored.files("mathjax")
+
+
+ALT = "A spiral that leaves the unit circle after ten steps."
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<img src="a.png">',
+        '<img src="a.png" alt="Figure">',
+        f'<img src="a.png" alt="{"a" * 40}.png">',
+        "<svg><path/></svg>",
+        '<svg aria-hidden="true"><path/></svg>',
+        '<div role="img"><svg aria-hidden="true"></svg></div>',
+        f'<div role="img" aria-label="{ALT}"></div><svg></svg>',
+    ],
+)
+def test_a_picture_without_words_is_seen(html):
+    assert alt_text.problems(html)
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        f'<img src="a.png" alt="{ALT}">',
+        f'<p><br><img src="a.png" alt="{ALT}"/></p>',
+        f'<figure><div role="img" aria-label="{ALT}"><svg aria-hidden="true"><g><path/></g></svg></div></figure>',
+        '<svg class="sd-octicon" aria-hidden="true"></svg>',
+        '<img src="rule.png" role="presentation" alt="">',
+    ],
+)
+def test_a_described_picture_passes(html):
+    assert alt_text.problems(html) == []
+
+
+def test_chromium_is_found_by_name(monkeypatch, tmp_path):
+    own = tmp_path / "chromium"
+    own.touch()
+    monkeypatch.setenv("CHROMIUM", str(own))
+    assert chromium.find() == str(own)
+
+
+def test_make_lists_its_targets():
+    if not shutil.which("make"):
+        pytest.skip("no make")
+    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for target in ("book", "html", "test", "lab", "notebooks", "lint", "lock", "clean"):
+        assert f"make {target} " in listed

@@ -1,0 +1,200 @@
+"""Every built page in a real browser: over http and from a file, light and dark, wide and narrow, without a network."""
+
+import functools
+import os
+import threading
+from urllib.parse import urlsplit
+
+import chromium
+import pytest
+import serve
+import vendored
+from playwright.sync_api import sync_playwright
+
+from conftest import NOTES, ROOT
+
+HTML = ROOT / "_build" / "html"
+PAGES = sorted(
+    path.relative_to(HTML).as_posix()
+    for path in HTML.rglob("*.html")
+    if path.relative_to(HTML).parts[0] not in ("_static", "_sources", "reports")
+)
+SIZES = {"wide": {"width": 1280, "height": 900}, "narrow": {"width": 360, "height": 780}}
+
+# All of axe-core's rules; the dark theme differs from the light one by nothing but colours.
+RULES = {"light": {}, "dark": {"runOnly": ["color-contrast"]}}
+
+# What is asked of a page as it stands; raw TeX and pictures are those of the article, not of the theme's frame.
+LOOK = """() => {
+    const article = document.querySelector("article.bd-article") ?? document.body;
+    const walker = document.createTreeWalker(article, NodeFilter.SHOW_TEXT);
+    const raw = [];
+    while (walker.nextNode()) {
+        const text = walker.currentNode.textContent;
+        const skip = walker.currentNode.parentElement.closest("pre, code, script, style, mjx-container");
+        if (!skip && /\\\\\\(|\\\\\\[|\\$\\$|\\\\[a-zA-Z]{2,}/.test(text)) raw.push(text.trim().slice(0, 80));
+    }
+    const undescribed = [...article.querySelectorAll("img, svg, [role=img]")].filter(picture => {
+        if (picture.parentElement.closest("[role=img], button, summary, .toggle-button")) return false;
+        if (picture.matches("svg[aria-hidden=true]:is(.sd-octicon, .svg-inline--fa)")) return false;
+        return (picture.getAttribute("alt") || picture.getAttribute("aria-label") || "").trim().length < 30;
+    });
+    return {
+        raw,
+        undescribed: undescribed.map(picture => picture.outerHTML.slice(0, 120)),
+        formulas: document.querySelectorAll(".math").length,
+        typeset: document.querySelectorAll("mjx-container").length,
+        broken: [...document.querySelectorAll("mjx-merror, [data-mjx-error]")].map(node => node.textContent),
+    };
+}"""
+# Answers to exercises are folded away; they are part of the page.
+UNFOLD = """() => {
+    document.querySelectorAll("details").forEach(node => node.open = true);
+    document.querySelectorAll(".toggle-hidden").forEach(node => node.classList.remove("toggle-hidden"));
+}"""
+# The inside of a figure is hidden from assistive technology; axe-core would only spend time there.
+EMPTY_PICTURES = """() => document.querySelectorAll("[role=img] > svg[aria-hidden=true]")
+    .forEach(picture => picture.replaceChildren())"""
+OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+WEIGHT = """() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+    .reduce((sum, entry) => sum + entry.transferSize, 0)"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Return one headless Chromium for all pages; none is a failure in CI and a skip elsewhere."""
+    executable = chromium.find()
+    if executable is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("no Chromium; run: python tools/chromium.py")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=executable, args=chromium.FLAGS)
+        yield running
+        running.close()
+
+
+def serving(folder):
+    """Yield the address of a server of `folder`."""
+    with serve.server(folder) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+@pytest.fixture(scope="module")
+def site(book):
+    """Return the address of the built book."""
+    yield from serving(book)
+
+
+@pytest.fixture(scope="module")
+def visited(browser, site):
+    """Return a function that visits a page by one protocol, once, and returns what was seen."""
+    start = {"http": site, "file": HTML.as_uri()}
+    return functools.cache(lambda page, protocol: visit(browser, f"{start[protocol]}/{page}"))
+
+
+def visit(browser, url):
+    """Load one page with the network cut and return what went wrong, by kind."""
+    context = browser.new_context(viewport=SIZES["wide"], reduced_motion="reduce", service_workers="block")
+    seen = {"external": [], "console": [], "failed": [], "axe": [], "overflow": []}
+    home = urlsplit(url)
+
+    def gate(route):
+        target = urlsplit(route.request.url)
+        if target.scheme in ("data", "blob") or (target.scheme, target.netloc) == (home.scheme, home.netloc):
+            route.continue_()
+        else:
+            seen["external"].append(route.request.url)
+            route.abort()
+
+    context.route("**/*", gate)
+    page = context.new_page()
+    page.on("console", lambda message: message.type == "error" and seen["console"].append(message.text))
+    page.on("pageerror", lambda error: seen["console"].append(str(error)))
+    page.on("requestfailed", lambda request: seen["failed"].append(request.url))
+    page.on("response", lambda response: response.status >= 400 and seen["failed"].append(response.url))
+    page.goto(url, wait_until="load")
+    page.evaluate("async () => { await window.MathJax?.startup?.promise }")
+    page.evaluate(UNFOLD)
+    page.add_style_tag(content="* { transition: none !important }")  # colours are judged where they end
+    seen.update(page.evaluate(LOOK), weight=page.evaluate(WEIGHT))
+    if home.scheme == "http":
+        page.evaluate(EMPTY_PICTURES)
+        page.add_script_tag(path=vendored.files("axe")["axe.min.js"])
+    for size, viewport in SIZES.items():
+        page.set_viewport_size(viewport)
+        page.wait_for_timeout(350)  # the theme decides 300 ms after a resize what can be scrolled by keyboard
+        if page.evaluate(OVERFLOW) > 0:
+            seen["overflow"].append(f"{size}: {page.evaluate(OVERFLOW)} px")
+        for theme in ("light", "dark") if home.scheme == "http" else ():
+            page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+            seen["axe"] += [f"{size} {theme}: {problem}" for problem in violations(page, RULES[theme])]
+    context.close()
+    return seen
+
+
+def violations(page, rules):
+    """Return what axe-core finds on the page as it stands."""
+    options = {"preload": False, "resultTypes": ["violations"], **rules}
+    found = page.evaluate("async options => (await axe.run(options)).violations", options)
+    return [f"{rule['id']}: {node['html'][:160]} {node['any'][:1]}" for rule in found for node in rule["nodes"]]
+
+
+# Each check returns its complaints about what was seen.
+CHECKS = {
+    "loads nothing from elsewhere": lambda seen: seen["external"],
+    "no request fails": lambda seen: seen["failed"],
+    "no error in the console": lambda seen: seen["console"],
+    "no raw TeX": lambda seen: seen["raw"],
+    "no formula has an error": lambda seen: seen["broken"],
+    "all maths is typeset": lambda seen: seen["formulas"] > seen["typeset"] and [seen["formulas"], seen["typeset"]],
+    "every picture is described": lambda seen: seen["undescribed"],
+    "the page fits its width": lambda seen: seen["overflow"],
+    "accessible": lambda seen: seen["axe"],
+}
+
+
+def test_the_book_has_pages(book):
+    assert {"index.html", "search.html", "genindex.html"} <= set(PAGES)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("protocol", ["http", "file"])
+@pytest.mark.parametrize("page", PAGES)
+def test_page(visited, page, protocol, check):
+    assert not CHECKS[check](visited(page, protocol))
+
+
+def test_weight(visited):
+    for page in PAGES:
+        NOTES.append(f"{page}: {visited(page, 'http')['weight'] / 1e6:.2f} MB over http, uncompressed, nothing cached")
+
+
+def test_search_finds(browser, site):
+    page = browser.new_page()
+    page.goto(f"{site}/search.html?q=discriminator")
+    page.wait_for_selector("#search-results li a", timeout=10_000)
+    page.close()
+
+
+BROKEN = {
+    "loads nothing from elsewhere": '<script src="https://example.invalid/a.js"></script>',
+    "no request fails": '<script src="missing.js"></script>',
+    "no error in the console": "<script>undefinedFunction()</script>",
+    "no raw TeX": r"<p>The rate is \(\eta\).</p>",
+    "no formula has an error": "<mjx-container><mjx-merror>Undefined control sequence</mjx-merror></mjx-container>",
+    "all maths is typeset": '<span class="math">x</span>',
+    "every picture is described": '<img alt="figure.png" src="data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA=">',
+    "the page fits its width": '<div style="width: 2000px">wide</div>',
+    "accessible": '<p style="color: #bbb; background: #fff">pale</p>',
+}
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_broken_page_is_seen(browser, tmp_path, check):
+    head = '<head><meta charset="utf-8"><title>Broken</title><link rel="icon" href="data:,"></head>'
+    body = f"<body><main><h1>Broken</h1>{BROKEN[check]}</main></body>"
+    (tmp_path / "index.html").write_text(f'<!doctype html><html lang="en">{head}{body}</html>')
+    for site in serving(tmp_path):
+        seen = visit(browser, f"{site}/index.html")
+    assert CHECKS[check](seen)
