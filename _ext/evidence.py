@@ -17,7 +17,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import make_refnode
 
 MIME = "application/vnd.gansde.evidence+json"
-COLUMNS = ("claim", "predicted", "measured", "tolerance", "source", "verdict")
+COLUMNS = ("claim", "predicted", "measured", "tolerance", "verdict")
 logger = logging.getLogger(__name__)
 
 
@@ -121,8 +121,8 @@ def table(app, docname, rows):
     for page, record in rows:
         link = make_refnode(app.builder, docname, page, anchor(record), nodes.Text(record["name"]))
         cells = {column: nodes.paragraph(text=words) for column, words in text(record).items()}
-        cells["claim"] = nodes.paragraph("", "", link, nodes.Text(f": {record['statement']}"))
-        cells["source"] = nodes.paragraph("", "", source(app, docname, record))
+        cells["claim"] = nodes.paragraph("", "", link, nodes.Text(f": {record['statement']} ["))
+        cells["claim"] += [source(app, docname, record), nodes.Text("]")]
         body += row(cells[column] for column in COLUMNS)
     group += body
     return nodes.table("", group, classes=["gansde-evidence-table"])

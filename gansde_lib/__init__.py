@@ -4,10 +4,10 @@ Modules carry the names of the chapters that explain them: `games`, `gda`, `neur
 `simulate`, `plot`, `evidence` and `live`.
 """
 
-from gansde_lib import evidence, games, gda, live, plot, simulate
+from gansde_lib import evidence, games, gda, live, neural, plot, simulate
 from gansde_lib.games import Game, Players
 from gansde_lib.live import Explorer
 
 __version__ = "0.1.0"
 
-__all__ = ["Explorer", "Game", "Players", "evidence", "games", "gda", "live", "plot", "simulate"]
+__all__ = ["Explorer", "Game", "Players", "evidence", "games", "gda", "live", "neural", "plot", "simulate"]

@@ -152,6 +152,11 @@ def vector_field(axes, game, *, theta, omega, count=15):
     """Draw the directions of a two-parameter game's field on a grid over `theta` and `omega` ranges.
 
     Arrows have one length; their colour fades where the field is weak, so that equilibria stand out.
+
+    >>> from gansde_lib import games
+    >>> fig, axes = figure()
+    >>> vector_field(axes, games.bilinear(1.0), theta=(-1, 1), omega=(-1, 1))
+    >>> plt.close(fig)
     """
     from gansde_lib.games import Players
 
@@ -166,7 +171,13 @@ def vector_field(axes, game, *, theta, omega, count=15):
 
 
 def path(axes, players, *, color=THETA, **options):
-    """Draw a two-parameter trajectory in the plane of the players, with a dot at its start."""
+    """Draw a two-parameter trajectory in the plane of the players, with a dot at its start.
+
+    >>> from gansde_lib import games, gda
+    >>> fig, axes = figure()
+    >>> line = path(axes, gda.run(games.bilinear(1.0), games.Players(1.0, 0.0), lr=0.1, steps=50))
+    >>> plt.close(fig)
+    """
     theta, omega = np.ravel(players.theta), np.ravel(players.omega)
     line = axes.plot(theta, omega, color=color, **options)
     axes.plot(theta[:1], omega[:1], "o", color=color, markersize=4)
@@ -174,7 +185,12 @@ def path(axes, players, *, color=THETA, **options):
 
 
 def unit_circle(axes):
-    """Draw the unit circle, the boundary of stability of a one-step map, with equal axes."""
+    """Draw the unit circle, the boundary of stability of a one-step map, with equal axes.
+
+    >>> fig, axes = figure()
+    >>> unit_circle(axes)
+    >>> plt.close(fig)
+    """
     angle = np.linspace(0, 2 * np.pi, 200)
     axes.plot(np.cos(angle), np.sin(angle), **DASHED)
     axes.set(xlabel=r"$\mathrm{Re}\,\lambda$", ylabel=r"$\mathrm{Im}\,\lambda$", aspect="equal")

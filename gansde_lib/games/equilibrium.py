@@ -10,7 +10,13 @@ from gansde_lib.games.game import as_players
 
 
 def field_jacobian(game, x):
-    """Return the (d, d) derivative of the vector field at `x`, in raveled coordinates, theta then omega."""
+    """Return the (d, d) derivative of the vector field at `x`, in raveled coordinates, theta then omega.
+
+    >>> from gansde_lib import games
+    >>> field_jacobian(games.quadratic(1.0, 2.0, 3.0), games.Players(0.0, 0.0))
+    Array([[-1., -2.],
+           [ 2., -3.]], dtype=float32)
+    """
     flat, unravel = ravel_pytree(as_players(x))
     return jax.jacfwd(lambda y: ravel_pytree(game.field(unravel(y)))[0])(flat)
 

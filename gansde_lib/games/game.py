@@ -124,7 +124,11 @@ class Game:
 
 
 def as_players(x):
-    """Return `x` as `Players` of float arrays with definite types (so that nothing compiles twice)."""
+    """Return `x` as `Players` of float arrays with definite types (so that nothing compiles twice).
+
+    >>> as_players(Players([1, 2], 0.5))
+    Players(theta=Array([1., 2.], dtype=float32), omega=Array(0.5, dtype=float32))
+    """
     if not (isinstance(x, tuple) and len(x) == 2):
         raise ValueError(f"x must be Players(theta, omega), found {x!r}; for example Players(theta=1.0, omega=0.0)")
 

@@ -69,7 +69,11 @@ RULES = {"simultaneous": Simultaneous(), "alternating": Alternating()}
 
 
 def rule(update):
-    """Return the rule of that name, or the rule object itself; `ValueError` for anything else."""
+    """Return the rule of that name, or the rule object itself; `ValueError` for anything else.
+
+    >>> rule("alternating")
+    Alternating(inner_steps=1)
+    """
     if isinstance(update, str):
         _checks.choice("update", update, RULES, example='update="alternating"')
         return RULES[update]

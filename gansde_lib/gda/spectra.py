@@ -41,7 +41,12 @@ def _jacobian(game, x, lr, rule):
 
 
 def spectrum(game, x, *, lr, update="simultaneous"):
-    """Return the eigenvalues of `jacobian`, largest modulus first."""
+    """Return the eigenvalues of `jacobian`, largest modulus first.
+
+    >>> from gansde_lib import games
+    >>> spectrum(games.quadratic(1.0, 0.0, 0.5), games.Players(0.0, 0.0), lr=0.5)
+    array([0.75, 0.5 ], dtype=float32)
+    """
     values = np.linalg.eigvals(np.asarray(jacobian(game, x, lr=lr, update=update)))
     return values[np.argsort(-np.abs(values))]
 
@@ -78,6 +83,10 @@ def stability_limit(game, x, *, update="simultaneous", lower=1e-6, upper=10.0, t
 
     Raises:
         ValueError: if the two ends do not bracket the limit.
+
+    >>> from gansde_lib import games
+    >>> round(stability_limit(games.quadratic(0.2, 1.0, 0.2), games.Players(0.0, 0.0)), 6)
+    0.384615
     """
     with jax.enable_x64(True):
         x = as_players(jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), x))

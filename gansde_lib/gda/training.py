@@ -15,6 +15,11 @@ def stochastic_field(game, *, batch=None, shared_batch=False):
     """Return `field(x, key)`: the game's field on a minibatch drawn from `key` (`batch=None`: on all samples).
 
     With `shared_batch=False` the two players' gradients use independent draws.
+
+    >>> from gansde_lib import games
+    >>> field = stochastic_field(games.toy_gan(), batch=4)
+    >>> field(Players(jnp.zeros(2), jnp.ones(2)), jax.random.key(0)).theta.shape
+    (2,)
     """
     if batch is None:
         return lambda x, key: game.field(x)
