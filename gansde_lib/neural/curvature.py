@@ -15,7 +15,8 @@ def sharpness(game, x, *, iterations=40):
 
     Args:
         game, x: the game and the point.
-        iterations: number of products of the Hessian with a vector; the matrix is never formed.
+        iterations: number of products of the Hessian with a vector; the matrix is never formed. The error falls by
+            the ratio of the second modulus to the first at each of them.
 
     >>> from gansde_lib import games
     >>> sharpness(games.quadratic(1.0, 2.0, 3.0), games.Players(0.0, 0.0))
