@@ -14,12 +14,7 @@ def visit_citation(translator, node):
     translator.body[start:] = [part.replace('"doc-biblioentry"', '"listitem"') for part in translator.body[start:]]
 
 
-def depart_citation(translator, node):
-    """Close one entry of a bibliography."""
-    HTML5Translator.depart_citation(translator, node)
-
-
 def setup(app):
     """Register the extension."""
-    app.add_node(nodes.citation, override=True, html=(visit_citation, depart_citation))
+    app.add_node(nodes.citation, override=True, html=(visit_citation, HTML5Translator.depart_citation))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -15,6 +15,8 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 
+from gansde_lib.games import Players
+
 # Okabe and Ito's colour-blind-safe palette, moved far enough towards the middle to read on white and on black.
 INK = "#1f2328"
 FAINT = "#b8bec6"
@@ -158,8 +160,6 @@ def vector_field(axes, game, *, theta, omega, count=15):
     >>> vector_field(axes, games.bilinear(1.0), theta=(-1, 1), omega=(-1, 1))
     >>> plt.close(fig)
     """
-    from gansde_lib.games import Players
-
     grid = np.meshgrid(np.linspace(*theta, count), np.linspace(*omega, count))
     field = jax.vmap(lambda t, o: game.field(Players(t, o)))(*(points.ravel().astype("float32") for points in grid))
     horizontal, vertical = (np.asarray(part).reshape(count, count) for part in field)
