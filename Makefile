@@ -16,7 +16,7 @@ export JAX_PLATFORMS ?= cpu
 export IPYTHONDIR := $(CURDIR)/_build/ipython
 KERNEL := _build/ipython/profile_default/ipython_kernel_config.py
 
-.PHONY: help book html test lab notebooks lint lock clean
+.PHONY: help book html test lab notebooks bench lint lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -37,6 +37,9 @@ lab: $(STAMP) $(KERNEL)  ## open the chapters in JupyterLab
 
 notebooks: $(STAMP) $(KERNEL)  ## run the chapters in place and keep only their text outputs (NOTEBOOKS=book/gda.ipynb for one)
 	$(BIN)/python tools/notebooks.py $(or $(NOTEBOOKS),$(SOURCES))
+
+bench: $(STAMP)  ## time the live figures against jax.jit on this machine (needs node)
+	$(BIN)/python benchmarks/live_figures.py
 
 lint: $(STAMP)  ## check the style of the Python code
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -32,7 +32,9 @@ def choose_cache(app, config):
 
 def setup(app):
     """Register the extension."""
-    app.add_config_value("gansde_sources", ["gansde_lib/**/*.py", "requirements.txt"], "")
+    app.add_config_value(
+        "gansde_sources", ["gansde_lib/**/*.py", "gansde_lib/**/*.h", "gansde_lib/**/*.js", "requirements.txt"], ""
+    )
     app.add_config_value("gansde_fingerprint", "", "env")
     app.connect("config-inited", choose_cache)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
