@@ -267,7 +267,7 @@ def test_every_mark_is_drawn(opened, folder, name):
 
 def test_data_stand_where_the_pointer_finds_them(opened):
     """The eigenvalues drawn are those of the library: their pixels, read back through the axes' own labels."""
-    page = opened("rotation")
+    page = opened("damped-rotation")
     result = figures.rotation.run()
     found = page.evaluate("""() => {
         const canvas = document.querySelectorAll("canvas")[1], ratio = devicePixelRatio;
@@ -293,7 +293,7 @@ def test_data_stand_where_the_pointer_finds_them(opened):
 
 
 def test_dragging_follows_the_pointer(opened):
-    page = opened("rotation")
+    page = opened("damped-rotation")
     box = page.locator("canvas").first.bounding_box()
     drag(page, by=(-60, -45))
     settle(page)
@@ -304,7 +304,7 @@ def test_dragging_follows_the_pointer(opened):
 
 
 def test_touch_drags_too(opened):
-    page = opened("rotation", has_touch=True, is_mobile=True, viewport={"width": 360, "height": 780})
+    page = opened("damped-rotation", has_touch=True, is_mobile=True, viewport={"width": 360, "height": 780})
     handle = page.locator(".gansde-handle").first
     handle.scroll_into_view_if_needed()
     box = handle.bounding_box()
@@ -333,16 +333,16 @@ def test_a_link_restores_the_state(opened, name, protocol):
 
 
 def test_a_broken_link_is_harmless(opened):
-    page = opened("rotation", hash="#live-damped-rotation?eta=fast&damping=99&update=never&start=1&speed=3&eta=")
+    page = opened("damped-rotation", hash="#live-damped-rotation?eta=fast&damping=99&update=never&start=1&speed=3&eta=")
     assert expect(page, figures.rotation) == {
         "eta": 0.42, "damping": 1.0, "update": "simultaneous", "start": (1.0, 0.0),
     }  # fmt: skip
-    page = opened("rotation", hash="#somewhere-else?eta=1")
+    page = opened("damped-rotation", hash="#somewhere-else?eta=1")
     assert expect(page, figures.rotation)["eta"] == 0.42
 
 
 def test_the_theme_recolours(opened):
-    page = opened("notions")
+    page = opened("three-notions")
     light = look(page)
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
     settle(page)
@@ -371,7 +371,7 @@ def test_accessible_and_narrow(opened, name):
 
 
 def test_listeners_are_not_talked_over(opened):
-    page = opened("rotation")
+    page = opened("damped-rotation")
     page.wait_for_timeout(900)
     page.evaluate("""() => {
         window.said = 0;
@@ -386,7 +386,7 @@ def test_listeners_are_not_talked_over(opened):
 
 
 def test_stepping_playing_and_slow_motion(opened):
-    page = opened("rotation")
+    page = opened("damped-rotation")
     whole = look(page)["picture"]
     shown = page.locator(".gansde-row output")
     for k in (1, 2, 3):
@@ -418,7 +418,7 @@ def test_stepping_playing_and_slow_motion(opened):
 
 
 def test_reduced_motion_offers_steps_only(opened):
-    page = opened("rotation", reduced_motion="reduce")
+    page = opened("damped-rotation", reduced_motion="reduce")
     assert page.get_by_role("button", name="play").count() == 0
     page.get_by_role("button", name="step", exact=True).click()
     assert page.locator(".gansde-row output").text_content() == "1 of 120"
@@ -441,7 +441,7 @@ def test_a_heavy_run_leaves_the_page_free_and_the_latest_request_wins(opened):
 
 
 def test_redraws_while_dragging(opened):
-    page = opened("rotation")
+    page = opened("damped-rotation")
     frames = page.evaluate("""async () => {
         const input = document.querySelector("input[type=range]");
         const readout = document.querySelector(".gansde-readouts output");
@@ -459,7 +459,7 @@ def test_redraws_while_dragging(opened):
 
 
 def test_starting_time(opened):
-    page = opened("rotation")
+    page = opened("damped-rotation")
     milliseconds = page.evaluate("""() => new Promise(done => {
         const root = document.querySelector("figure.gansde-live"), copy = root.cloneNode(true);
         const begun = performance.now();
@@ -479,17 +479,17 @@ def test_starting_time(opened):
 
 
 def test_print_and_no_javascript_show_the_starting_picture(opened):
-    page = opened("rotation")
+    page = opened("damped-rotation")
     page.emulate_media(media="print")
     assert page.locator("figure > [role=img] svg").is_visible() and not page.locator(".gansde-app").is_visible()
-    page = opened("rotation", java_script_enabled=False, ready=False)
+    page = opened("damped-rotation", java_script_enabled=False, ready=False)
     assert page.locator("figure > [role=img] svg").is_visible()
     assert "with JavaScript" in page.locator(".gansde-note").text_content()
 
 
 def test_python_and_the_page_write_numbers_alike(opened):
     values = [0, -0.0, 1, 0.42, -1234.5, 99999, 999999, 1e6, 2.5e9, 1e-4, 1.5e-5, -3e-12, 0.1 + 0.2, 123456.7]
-    page = opened("rotation")
+    page = opened("damped-rotation")
     page.evaluate(f"() => {{ {script.page()[8:-6].replace('upgradePage();', 'window.number = number;')} }}")
     found = page.evaluate("values => values.map(value => number(value, 4))", values)
     assert found == [number(value, 4) for value in values]
