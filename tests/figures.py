@@ -1,6 +1,8 @@
 """The explorers of the chapters, taken from their notebooks, and a gallery of every mark and control, for the tests."""
 
 import ast
+import functools
+import symtable
 
 import jax
 import jax.numpy as jnp
@@ -24,26 +26,56 @@ from gansde_lib.live import (
     View,
 )
 
+CHAPTERS = ("games", "gda", "neural", "live_figures")
 
+
+@functools.cache
+def cells(chapter):
+    """Return the code cells of a chapter."""
+    notebook = nbformat.read(ROOT / "book" / f"{chapter}.ipynb", as_version=4)
+    return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def simulation(cell):
+    """Return the name of the function that a cell's Explorer runs, or None if it shows none."""
+    calls = [node for node in ast.walk(ast.parse(cell)) if isinstance(node, ast.Call)]
+    return next((call.args[0].id for call in calls if ast.unparse(call.func) == "Explorer"), None)
+
+
+def bound_and_used(cell):
+    """Return the global names that a cell binds and those that it uses, in functions too."""
+    tables = [symtable.symtable(cell, "cell", "exec")]
+    bound = {s.get_name() for s in tables[0].get_symbols() if s.is_assigned() or s.is_imported()}
+    used = {s.get_name() for s in tables[0].get_symbols() if s.is_referenced()}
+    while tables:
+        tables += (table := tables.pop()).get_children()
+        used |= {s.get_name() for s in table.get_symbols() if s.is_global()}
+    return bound, used
+
+
+def needed(chapter):
+    """Return the cells that the chapter's explorers depend on, directly or not."""
+    kept, wanted = [], set()
+    for cell in reversed(cells(chapter)):
+        bound, used = bound_and_used(cell)
+        if simulation(cell) or bound & wanted:
+            kept.insert(0, cell)
+            wanted |= used
+    return kept
+
+
+@functools.cache
 def explorers(chapter):
-    """Run the imports of a chapter and the cells that end in an Explorer; return these by name."""
+    """Run these cells; return the explorers by the names of their functions."""
     found, namespace = {}, {}
-    cells = [cell for cell in nbformat.read(ROOT / "book" / f"{chapter}.ipynb", as_version=4).cells]
-    for cell in [cell for cell in cells if cell.cell_type == "code"]:
-        *statements, last = ast.parse(cell.source).body
-        ends_in_one = isinstance(last, ast.Expr) and ast.unparse(last).startswith("Explorer(")
-        if ends_in_one or "import jax" in cell.source:
-            exec(
-                compile(ast.Module(statements if ends_in_one else [*statements, last], []), chapter, "exec"), namespace
-            )
-        if ends_in_one:
-            explorer = eval(compile(ast.Expression(last.value), chapter, "eval"), namespace)
-            found[explorer.name] = explorer
+    for cell in needed(chapter):
+        *statements, last = ast.parse(cell).body
+        exec(compile(ast.Module(statements, []), chapter, "exec"), namespace)
+        if name := simulation(cell):
+            found[name] = eval(compile(ast.Expression(last.value), chapter, "eval"), namespace)
+        else:
+            exec(compile(ast.Module([last], []), chapter, "exec"), namespace)
     return found
-
-
-CHAPTERS = explorers("games") | explorers("gda")
-rotation = CHAPTERS["damped-rotation"]
 
 
 def all_marks(seed, shift, count, paths):
@@ -105,4 +137,10 @@ gallery = Explorer(
     alt="Four panels: a cloud of paths about the origin, a histogram under a dashed bell, particles, and a heat map.",
 )  # fmt: skip
 
-ALL = CHAPTERS | {"gallery": gallery}
+HOME = {name: chapter for chapter in CHAPTERS for name in filter(None, map(simulation, cells(chapter)))}
+NAMES = [*HOME, "all_marks"]
+
+
+def get(name):
+    """Return the explorer that runs the function of this name; the first one of a chapter runs its cells."""
+    return explorers(HOME[name])[name] if name in HOME else gallery

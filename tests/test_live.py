@@ -82,9 +82,9 @@ def test_an_explorer_runs_the_library():
     np.testing.assert_allclose(found["theta"], expected.theta, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", figures.ALL)
+@pytest.mark.parametrize("name", figures.NAMES)
 def test_the_specification_survives_json(name):
-    explorer = figures.ALL[name]
+    explorer = figures.get(name)
     spec = explorer.spec()
     assert json.loads(json.dumps(spec)) == json.loads(json.dumps(json.loads(json.dumps(spec))))
     assert set(spec["controls"]) == set(explorer.controls)
@@ -93,9 +93,9 @@ def test_the_specification_survives_json(name):
     assert all(f"{control['control']}({{" in script.page() for control in spec["controls"].values())
 
 
-@pytest.mark.parametrize("name", figures.ALL)
+@pytest.mark.parametrize("name", figures.NAMES)
 def test_the_starting_picture(name):
-    figure = figures.ALL[name].picture()
+    figure = figures.get(name).picture()
     assert figure.svg.count("<svg") == 1 and figure.alt in figure.to_html()
 
 

@@ -38,7 +38,6 @@ heavy = Explorer(
     View([Panel([Line("both")], Axis("k", 0, 1), Axis("x", 0, 1))], [Readout("state", "state"), Readout("n", "count")]),
     alt="A line from the state of a logistic map to its parameter.",
 )
-ALL = figures.ALL | {"heavy": heavy}
 
 PAGE = """<!doctype html><html lang="en" data-theme="light"><head><meta charset="utf-8"><title>Live figures</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
@@ -63,7 +62,7 @@ def folder(tmp_path_factory):
         style = book.read() + script.style()
     (folder / "live.js").write_text(script.page())
     (folder / "module.mjs").write_text(script.module())
-    for name, explorer in ALL.items():
+    for name, explorer in {"heavy": heavy, **{name: figures.get(name) for name in figures.NAMES}}.items():
         (folder / f"{name}.html").write_text(PAGE.format(style=style, body=explorer.to_html()))
     return folder
 
@@ -202,9 +201,9 @@ def drag(page, by=(-40, -30)):
 
 
 @pytest.mark.parametrize("protocol", ["http", "file"])
-@pytest.mark.parametrize("name", figures.ALL)
+@pytest.mark.parametrize("name", figures.NAMES)
 def test_every_control_changes_the_picture_and_shows_the_librarys_numbers(opened, name, protocol):
-    explorer = figures.ALL[name]
+    explorer = figures.get(name)
     page = opened(name, protocol)
     expect(page, explorer)
     start = look(page)
@@ -215,20 +214,20 @@ def test_every_control_changes_the_picture_and_shows_the_librarys_numbers(opened
         after = expect(page, explorer)
         moved = [key for key in after if after[key] != before[key]]
         assert moved == [what.split(" ")[0].rstrip(",")], what
-        if what.split(" ")[0] != "count" or name != "gallery":  # which shows in its readout alone
+        if what.split(" ")[0] != "count" or name != "all_marks":  # which shows in its readout alone
             assert look(page)["picture"] != start["picture"], what
         page.get_by_role("button", name="reset").click()
         settle(page)
         assert look(page) == start, f"reset after {what}"
 
 
-@pytest.mark.parametrize("name", figures.ALL)
+@pytest.mark.parametrize("name", figures.NAMES)
 def test_no_long_task(opened, name):
     """From loading the page to moving every control. A busy machine may stretch a task: the best of five counts."""
     found = []
     for _ in range(5):
         page = opened(name, settled=False)
-        for _, move in moves(figures.ALL[name]):
+        for _, move in moves(figures.get(name)):
             move(page)
         page.wait_for_timeout(300)
         found.append(page.evaluate("tasks"))
@@ -237,9 +236,9 @@ def test_no_long_task(opened, name):
     raise AssertionError(f"tasks of more than 50 ms: {found}")
 
 
-@pytest.mark.parametrize("name", figures.ALL)
+@pytest.mark.parametrize("name", figures.NAMES)
 def test_sliders_reach_their_ends(opened, name):
-    page, explorer = opened(name), figures.ALL[name]
+    page, explorer = opened(name), figures.get(name)
     for key, control in explorer.controls.items():
         if isinstance(control, Slider):
             slider = page.get_by_role("slider", name=control.label, exact=True)
@@ -249,14 +248,14 @@ def test_sliders_reach_their_ends(opened, name):
                 assert slider.get_attribute("aria-valuetext") == number(end)
 
 
-@pytest.mark.parametrize("name", figures.ALL)
+@pytest.mark.parametrize("name", figures.NAMES)
 def test_every_mark_is_drawn(opened, folder, name):
     """Without any one of its marks the picture is another one."""
     whole = look(opened(name))["picture"]
     source = (folder / f"{name}.html").read_text()
     head, rest = source.split('<script type="application/json">')
     data, tail = rest.split("</script>", 1)
-    for k, panel in enumerate(figures.ALL[name].view.panels):
+    for k, panel in enumerate(figures.get(name).view.panels):
         for j, mark in enumerate(panel.marks):
             payload = json.loads(data)
             del payload["view"]["panels"][k]["marks"][j]
@@ -267,8 +266,8 @@ def test_every_mark_is_drawn(opened, folder, name):
 
 def test_data_stand_where_the_pointer_finds_them(opened):
     """The eigenvalues drawn are those of the library: their pixels, read back through the axes' own labels."""
-    page = opened("damped-rotation")
-    result = figures.rotation.run()
+    page = opened("damped_rotation")
+    result = figures.get("damped_rotation").run()
     found = page.evaluate("""() => {
         const canvas = document.querySelectorAll("canvas")[1], ratio = devicePixelRatio;
         const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
@@ -293,18 +292,18 @@ def test_data_stand_where_the_pointer_finds_them(opened):
 
 
 def test_dragging_follows_the_pointer(opened):
-    page = opened("damped-rotation")
+    page = opened("damped_rotation")
     box = page.locator("canvas").first.bounding_box()
     drag(page, by=(-60, -45))
     settle(page)
-    theta, omega = expect(page, figures.rotation)["start"]
+    theta, omega = expect(page, figures.get("damped_rotation"))["start"]
     handle = page.locator(".gansde-handle").first.bounding_box()
     assert theta < 0.9 and omega > 0.1
     assert handle["x"] + handle["width"] / 2 < box["x"] + box["width"] and -2 <= theta <= 2
 
 
 def test_touch_drags_too(opened):
-    page = opened("damped-rotation", has_touch=True, is_mobile=True, viewport={"width": 360, "height": 780})
+    page = opened("damped_rotation", has_touch=True, is_mobile=True, viewport={"width": 360, "height": 780})
     handle = page.locator(".gansde-handle").first
     handle.scroll_into_view_if_needed()
     box = handle.bounding_box()
@@ -314,35 +313,35 @@ def test_touch_drags_too(opened):
         points = [{"x": a, "y": b} for a, b in points]
         touch.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
     settle(page)
-    theta, omega = expect(page, figures.rotation)["start"]
+    theta, omega = expect(page, figures.get("damped_rotation"))["start"]
     assert theta < 0.8 and omega > 0.2
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 
 
 @pytest.mark.parametrize("protocol", ["http", "file"])
-@pytest.mark.parametrize("name", figures.ALL)
+@pytest.mark.parametrize("name", figures.NAMES)
 def test_a_link_restores_the_state(opened, name, protocol):
     first = opened(name, protocol)
-    for _, move in moves(figures.ALL[name]):
+    for _, move in moves(figures.get(name)):
         move(first)
     settle(first)
-    values = state(first, figures.ALL[name])
+    values = state(first, figures.get(name))
     second = opened(name, protocol, hash=first.evaluate("location.hash"))
-    assert state(second, figures.ALL[name]) == values
+    assert state(second, figures.get(name)) == values
     assert look(second) == look(first)
 
 
 def test_a_broken_link_is_harmless(opened):
-    page = opened("damped-rotation", hash="#live-damped-rotation?eta=fast&damping=99&update=never&start=1&speed=3&eta=")
-    assert expect(page, figures.rotation) == {
+    page = opened("damped_rotation", hash="#live-damped-rotation?eta=fast&damping=99&update=never&start=1&speed=3&eta=")
+    assert expect(page, figures.get("damped_rotation")) == {
         "eta": 0.42, "damping": 1.0, "update": "simultaneous", "start": (1.0, 0.0),
     }  # fmt: skip
-    page = opened("damped-rotation", hash="#somewhere-else?eta=1")
-    assert expect(page, figures.rotation)["eta"] == 0.42
+    page = opened("damped_rotation", hash="#somewhere-else?eta=1")
+    assert expect(page, figures.get("damped_rotation"))["eta"] == 0.42
 
 
 def test_the_theme_recolours(opened):
-    page = opened("three-notions")
+    page = opened("three_notions")
     light = look(page)
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
     settle(page)
@@ -353,7 +352,7 @@ def test_the_theme_recolours(opened):
     assert look(page) == light
 
 
-@pytest.mark.parametrize("name", figures.ALL)
+@pytest.mark.parametrize("name", figures.NAMES)
 def test_accessible_and_narrow(opened, name):
     for width in (1000, 360):
         page = opened(name, viewport={"width": width, "height": 800})
@@ -371,7 +370,7 @@ def test_accessible_and_narrow(opened, name):
 
 
 def test_listeners_are_not_talked_over(opened):
-    page = opened("damped-rotation")
+    page = opened("damped_rotation")
     page.wait_for_timeout(900)
     page.evaluate("""() => {
         window.said = 0;
@@ -386,7 +385,7 @@ def test_listeners_are_not_talked_over(opened):
 
 
 def test_stepping_playing_and_slow_motion(opened):
-    page = opened("damped-rotation")
+    page = opened("damped_rotation")
     whole = look(page)["picture"]
     shown = page.locator(".gansde-row output")
     for k in (1, 2, 3):
@@ -418,7 +417,7 @@ def test_stepping_playing_and_slow_motion(opened):
 
 
 def test_reduced_motion_offers_steps_only(opened):
-    page = opened("damped-rotation", reduced_motion="reduce")
+    page = opened("damped_rotation", reduced_motion="reduce")
     assert page.get_by_role("button", name="play").count() == 0
     page.get_by_role("button", name="step", exact=True).click()
     assert page.locator(".gansde-row output").text_content() == "1 of 120"
@@ -441,7 +440,7 @@ def test_a_heavy_run_leaves_the_page_free_and_the_latest_request_wins(opened):
 
 
 def test_redraws_while_dragging(opened):
-    page = opened("damped-rotation")
+    page = opened("damped_rotation")
     frames = page.evaluate("""async () => {
         const input = document.querySelector("input[type=range]");
         const readout = document.querySelector(".gansde-readouts output");
@@ -459,7 +458,7 @@ def test_redraws_while_dragging(opened):
 
 
 def test_starting_time(opened):
-    page = opened("damped-rotation")
+    page = opened("damped_rotation")
     milliseconds = page.evaluate("""() => new Promise(done => {
         const root = document.querySelector("figure.gansde-live"), copy = root.cloneNode(true);
         const begun = performance.now();
@@ -479,17 +478,17 @@ def test_starting_time(opened):
 
 
 def test_print_and_no_javascript_show_the_starting_picture(opened):
-    page = opened("damped-rotation")
+    page = opened("damped_rotation")
     page.emulate_media(media="print")
     assert page.locator("figure > [role=img] svg").is_visible() and not page.locator(".gansde-app").is_visible()
-    page = opened("damped-rotation", java_script_enabled=False, ready=False)
+    page = opened("damped_rotation", java_script_enabled=False, ready=False)
     assert page.locator("figure > [role=img] svg").is_visible()
     assert "with JavaScript" in page.locator(".gansde-note").text_content()
 
 
 def test_python_and_the_page_write_numbers_alike(opened):
     values = [0, -0.0, 1, 0.42, -1234.5, 99999, 999999, 1e6, 2.5e9, 1e-4, 1.5e-5, -3e-12, 0.1 + 0.2, 123456.7]
-    page = opened("damped-rotation")
+    page = opened("damped_rotation")
     page.evaluate(f"() => {{ {script.page()[8:-6].replace('upgradePage();', 'window.number = number;')} }}")
     found = page.evaluate("values => values.map(value => number(value, 4))", values)
     assert found == [number(value, 4) for value in values]
@@ -523,7 +522,7 @@ def test_in_jupyter_a_kernel_runs_the_figure(opened):
 
     explorer = figures.gallery
     widget = Recorded(explorer)
-    page = opened("gallery")
+    page = opened("all_marks")
     asked = []
 
     def kernel(request):

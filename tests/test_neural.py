@@ -437,3 +437,22 @@ def test_refusals(case):
     with pytest.raises(ValueError, match=message) as refusal:
         call()
     assert "for example" in str(refusal.value)
+
+
+def test_the_penalty_keeps_digits():
+    """Ten images, one of each digit: with a penalty the generator draws more of them; paired over seeds."""
+    labels = sklearn.datasets.load_digits().target
+    ten = jnp.asarray(neural.digits()[[np.flatnonzero(labels == k)[0] for k in range(10)]])
+
+    def drawn(seed, penalty):
+        game, x0 = neural.digits_gan(
+            penalty=penalty, latent=4, hidden=(32, 32), real=ten, key=jax.random.fold_in(simulate.key(307), seed)
+        )
+        run = neural.train(game, x0, lr=0.1, steps=2000, every=2000, update="alternating")
+        images = neural.generate(jax.tree.map(lambda leaf: leaf[-1], run.players).theta, game.samples.latent)
+        nearest = jnp.argmin(((images[:, None] - ten) ** 2).sum(axis=-1), axis=1)
+        return (nearest[:, None] == jnp.arange(10)).any(axis=0).sum()
+
+    counts = jax.jit(jax.vmap(jax.vmap(drawn, (0, None)), (None, 0)))(jnp.arange(16), jnp.array([0.0, 3.0]))
+    gain = np.asarray(counts[1] - counts[0], float)
+    assert gain.mean() > 3 * gain.std(ddof=1) / 4

@@ -164,10 +164,11 @@ const MARKS = {
 
   Heat(pen, mark, outputs) {
     const z = columns(outputs[mark.z]), [width, height] = outputs[mark.z].shape;
-    const colour = (value) => viridis((value - mark.lower) / (mark.upper - mark.lower));
+    const ink = mark.color && rgb(pen.colours[mark.color]);
     picture(pen, width, height, (k, pixels) => {
-      const value = z.at(k % width, height - 1 - Math.floor(k / width));
-      if (!Number.isNaN(value)) pixels.set([...colour(value), 255], 4 * k);
+      const value = z.at(k % width, height - 1 - Math.floor(k / width)); // NaN stays empty
+      const part = clamp((value - mark.lower) / (mark.upper - mark.lower), 0, 1);
+      if (part === part) pixels.set(ink ? [...ink, 255 * part] : [...viridis(part), 255], 4 * k);
     });
   },
 
@@ -265,7 +266,7 @@ function picture({ context, area }, width, height, give) {
 }
 
 function viridis(fraction) {
-  const place = clamp(fraction, 0, 1) * (VIRIDIS.length - 1), low = Math.min(Math.floor(place), VIRIDIS.length - 2);
+  const place = fraction * (VIRIDIS.length - 1), low = Math.min(Math.floor(place), VIRIDIS.length - 2);
   return VIRIDIS[low].map((part, k) => part + (place - low) * (VIRIDIS[low + 1][k] - part));
 }
 
@@ -283,8 +284,9 @@ function scale({ lower, upper, log }, from, to) {
   return place;
 }
 
-function ticks({ lower, upper, log }, count) {
+function ticks({ lower, upper, log, label }, count) {
   const found = [];
+  if (label === "") return found; // an axis without a name is none
   if (!log) {
     const step = niceStep((upper - lower) / count), decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
     for (let k = Math.ceil(lower / step - 1e-9); k * step <= upper + 1e-9 * step; k += 1) {
@@ -294,8 +296,8 @@ function ticks({ lower, upper, log }, count) {
   }
   const decades = Math.log10(upper / lower), every = Math.ceil(decades / count);
   for (let power = Math.ceil(Math.log10(lower) - 1e-9); power <= Math.log10(upper) + 1e-9; power += 1) {
-    const label = Math.abs(power) < 4 ? number(10 ** power) : `10${raised(power)}`;
-    if (power % every === 0) found.push([10 ** power, label]);
+    const text = Math.abs(power) < 4 ? number(10 ** power) : `10${raised(power)}`;
+    if (power % every === 0) found.push([10 ** power, text]);
   }
   if (decades > 2.5) return found;
   for (let power = Math.floor(Math.log10(lower)); power <= Math.log10(upper); power += 1) {
@@ -311,10 +313,10 @@ const raised = (power) => [...String(power)].map((sign) => (sign === "-" ? "⁻"
 
 /** Draw one panel and return its scales, so that a pointer can be read back. */
 function drawPanel(canvas, panel, outputs, { colours, font, time, last }) {
-  const width = canvas.clientWidth, bar = panel.marks.find((mark) => mark.mark === "Heat");
+  const width = canvas.clientWidth, bar = panel.marks.find((mark) => mark.mark === "Heat" && !mark.color);
   const context = canvas.getContext("2d");
   context.font = `12px ${font}`;
-  const widest = Math.max(...ticks(panel.y, 6).map(([, label]) => context.measureText(label).width));
+  const widest = Math.max(0, ...ticks(panel.y, 6).map(([, label]) => context.measureText(label).width));
   const area = { left: Math.ceil(widest) + 30, top: panel.title ? 26 : 10 };
   area.width = Math.max(width - area.left - (bar ? 74 : 12), 40);
   const shape = panel.aspect === "equal" ? (panel.y.upper - panel.y.lower) / (panel.x.upper - panel.x.lower) : 0.7;
@@ -387,7 +389,7 @@ function drawBar(context, mark, left, area, font, colours) {
   context.font = `12px ${font}`;
   [context.textAlign, context.textBaseline] = ["left", "middle"];
   const place = scale(mark, area.top + area.height, area.top);
-  for (const [at, label] of ticks(mark, 4)) context.fillText(label, left + 16, place(at));
+  for (const [at, label] of ticks({ ...mark, label: null }, 4)) context.fillText(label, left + 16, place(at));
   context.save();
   context.rotate(-Math.PI / 2);
   [context.textAlign, context.textBaseline] = ["center", "bottom"];

@@ -12,6 +12,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib.colors import to_rgb
 
 from gansde_lib import plot
 
@@ -23,7 +24,7 @@ MOST_POINTS = 60_000
 
 
 class Axis(NamedTuple):
-    """An axis: label, ends and scale. `log=True` means decades."""
+    """An axis: label, ends and scale. `log=True` means decades; without a label it has no ticks."""
 
     label: str
     lower: float
@@ -80,10 +81,7 @@ class Density(NamedTuple):
         """Draw on matplotlib axes."""
         places = [axis.fraction(result[name]).ravel() for axis, name in zip((panel.x, panel.y), self[:2], strict=True)]
         counts, *_ = np.histogram2d(*places, bins=80, range=[(0, 1), (0, 1)])
-        shade = np.zeros((*counts.T.shape, 4))
-        shade[..., :3] = np.array([int(COLOURS[self.color][i : i + 2], 16) for i in (1, 3, 5)]) / 255
-        shade[..., 3] = np.log1p(counts.T) / max(np.log1p(counts.max()), 1e-9)
-        _image(axes, shade)
+        _image(axes, _shaded(self.color, np.log1p(counts.T) / max(np.log1p(counts.max()), 1e-9)))
         axes.plot([], [], "s", color=COLOURS[self.color], label=self.label or None)
 
 
@@ -162,8 +160,8 @@ class Circle(NamedTuple):
 
 
 class Heat(NamedTuple):
-    """A function on a grid that spans the panel, in colours from `lower` to `upper` (viridis); draw boundaries over it
-    with `Line`."""
+    """A function on a grid that spans the panel, in colours from `lower` to `upper` (viridis, with a colour bar), or as
+    a shade of one `color`, for images; NaN stays empty. Draw boundaries over it with `Line`."""
 
     OUTPUTS = ("z",)
 
@@ -171,11 +169,17 @@ class Heat(NamedTuple):
     lower: float
     upper: float
     label: str = ""
+    color: str | None = None
 
     def draw(self, axes, panel, result):
-        """Draw on matplotlib axes, with a colour bar."""
-        picture = _image(axes, result[self.z].T, cmap="viridis", vmin=self.lower, vmax=self.upper)
-        axes.figure.colorbar(picture, ax=axes, label=self.label)
+        """Draw on matplotlib axes."""
+        z = result[self.z].T
+        if self.color:
+            shade = (z - self.lower) / (self.upper - self.lower)
+            _image(axes, _shaded(self.color, np.clip(np.nan_to_num(shade), 0, 1)))
+        else:
+            picture = _image(axes, z, cmap="viridis", vmin=self.lower, vmax=self.upper)
+            axes.figure.colorbar(picture, ax=axes, label=self.label)
 
 
 class Histogram(NamedTuple):
@@ -231,6 +235,8 @@ class Panel(NamedTuple):
         axes.set(xlabel=self.x.label, ylabel=self.y.label, title=self.title, aspect=self.aspect or "auto")
         axes.set(xscale="log" if self.x.log else "linear", yscale="log" if self.y.log else "linear")
         axes.set(xlim=(self.x.lower, self.x.upper), ylim=(self.y.lower, self.y.upper))
+        for axis, place in ((self.x, axes.xaxis), (self.y, axes.yaxis)):
+            place.set_visible(axis.label != "")
         if axes.get_legend_handles_labels()[1]:
             axes.legend()
 
@@ -285,7 +291,7 @@ class View(NamedTuple):
         for name in names:
             if name not in shapes:
                 raise ValueError(f"{kind} draws {name!r}, which simulate does not return; it returns {sorted(shapes)}")
-        _known(f"color of {kind}", getattr(mark, "color", "ink"), COLOURS)
+        _known(f"color of {kind}", getattr(mark, "color", None) or "ink", COLOURS)
         _known(f"marker of {kind}", getattr(mark, "marker", "circle"), MARKERS)
         if kind in ("Path", "Points", "Density", "Arrows") and shapes[names[0]] != shapes[names[1]]:
             raise ValueError(f"{kind} needs two arrays of one shape, found {[(n, shapes[n]) for n in names]}")
@@ -349,6 +355,11 @@ def _bounded(values):
 def _alpha(values):
     """Opacity of each of many lines."""
     return 1.0 if values.ndim == 1 else max(0.15, values.shape[1] ** -0.5)
+
+
+def _shaded(color, opacity):
+    """An image in one colour."""
+    return np.concatenate([np.broadcast_to(to_rgb(COLOURS[color]), (*opacity.shape, 3)), opacity[..., None]], axis=-1)
 
 
 def _image(axes, pixels, **options):
