@@ -2,6 +2,7 @@
 between, against `jax.jit`; and Chromium computes the very bits of wasmtime."""
 
 import base64
+import gzip
 import itertools
 
 import figures
@@ -102,7 +103,7 @@ def test_compiled_training_ends_as_the_librarys_does(penalty):
 
 RUN_HERE = """async ([wasm, manifest, values]) => {
     const { decode, load } = await import("./runtime.mjs");
-    const outputs = (await load(decode(wasm), manifest))(values);
+    const outputs = (await load(await decode(wasm), manifest))(values);
     const bytes = ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength);
     const text = data => btoa(Array.from(bytes(data), byte => String.fromCharCode(byte)).join(""));
     return Object.fromEntries(Object.entries(outputs).map(([path, { data }]) => [path, text(data)]));
@@ -115,7 +116,7 @@ def test_chromium_computes_the_bits_of_wasmtime(opened, folder, name):  # noqa: 
     source = (figures.ROOT / "gansde_lib" / "live" / "compiler" / "runtime.js").read_text()
     (folder / "runtime.mjs").write_text(source)
     page, run = opened(name), compiler.load(explorer.module)
-    wasm, manifest = base64.b64encode(explorer.module.wasm).decode(), explorer.module.manifest
+    wasm, manifest = base64.b64encode(gzip.compress(explorer.module.wasm)).decode(), explorer.module.manifest
     for values in [{}, *list(places(explorer, random=3))[-3:]]:
         arguments = compiled_arguments(explorer, values)
         numbers = {key: np.asarray(a).tolist() for key, a in arguments.items()}

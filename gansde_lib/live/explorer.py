@@ -2,6 +2,7 @@
 
 import base64
 import functools
+import gzip
 import importlib.util
 import inspect
 import json
@@ -88,7 +89,7 @@ class Explorer:
     def picture(self, **values):
         """Return the published figure at these control values; controls left out are at their start."""
         result = {name: np.asarray(array) for name, array in self.run(**values).items()}
-        return plot.show(self.view.draw(result), alt=self.alt, caption=self.caption)
+        return plot.show(self.view.draw(result), alt=self.alt, caption=self.caption, outlines=False)
 
     @functools.cached_property
     def module(self):
@@ -116,7 +117,8 @@ class Explorer:
             return (
                 f'<figure class="gansde-figure">{inside}</figure><p class="gansde-note">{NOTE} in Jupyter {PURPOSE}</p>'
             )
-        payload = self.spec() | {"wasm": base64.b64encode(self.module.wasm).decode()}
+        packed = gzip.compress(self.module.wasm, mtime=0)  # base64 of machine code hardly compresses on its way
+        payload = self.spec() | {"wasm": base64.b64encode(packed).decode()}
         data = json.dumps(payload, ensure_ascii=False).replace("<", "\\u003c")  # nothing in it may end the element
         return (
             f'<figure class="gansde-figure gansde-live" id="live-{self.name}">{inside}'

@@ -44,7 +44,11 @@ function niceStep(value) {
 
 /** The compiled simulation: in a worker, so that the page never waits for a run; here where workers are forbidden. */
 function browserEngine(bytes, manifest) {
-  const ready = loadInWorker(bytes, manifest).catch(() => load(bytes, manifest));
+  const start = async () => {
+    const module = await bytes;
+    return loadInWorker(module, manifest).catch(() => load(module, manifest));
+  };
+  const ready = start();
   return { run: async (values) => (await ready)(values), stop: async () => (await ready).stop?.() };
 }
 

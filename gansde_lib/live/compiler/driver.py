@@ -20,6 +20,7 @@ from .front_end import Unsupported, trace
 FLAGS = [
     *("-target", "wasm32-freestanding", "-O3", "-msimd128", "-mbulk-memory", "-mnontrapping-fptoint", "-msign-ext"),
     *("-nostdlib", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-fwrapv", "-fno-strict-aliasing"),
+    *("-mllvm", "-unroll-threshold=60"),  # 30 % smaller than the default, and a tenth slower at most
     *("-w", "-s", "-Wl,--no-entry", "-Wl,-z,stack-size=16384"),
 ]
 MATHS = Path(__file__).with_name("maths.h")

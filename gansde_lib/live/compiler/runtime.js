@@ -1,8 +1,9 @@
 // Runs compiled simulations: on the main thread, in a worker, or in node. No dependencies.
 
-/** The bytes of a base64 string, as pages carry them. */
+/** The bytes that a page carries as base64 of their gzip; resolves to them. */
 export function decode(base64) {
-  return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  const packed = new Blob([Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))]);
+  return new Response(packed.stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
 }
 
 /**
