@@ -19,10 +19,12 @@ from playwright.sync_api import expect as expect_text
 from playwright.sync_api import sync_playwright
 
 from conftest import ROOT
-from gansde_lib.live import Axis, Choice, Explorer, Line, Panel, Point, Readout, Seed, Slider, View, script
+from gansde_lib.live import Axis, Choice, Explorer, Line, Panel, Point, Readout, Seed, Slider, View, compiler, script
 from gansde_lib.live.views import number
 
 BOOK_CSS = ROOT / "_static" / "book.css"
+# Here the library's own numbers depend on the last digit: the page is held to the module, run in wasmtime.
+CHAOTIC = {"ten-digits"}
 AXE = vendored.files("axe")["axe.min.js"]
 
 
@@ -124,7 +126,8 @@ def settle(page):
         for (let same = 0; same < 3;) {
             await new Promise(done => setTimeout(done, 40));
             const now = [...document.querySelectorAll("canvas")].map(canvas => canvas.toDataURL()).join();
-            same = now === before ? same + 1 : 0;
+            const busy = document.querySelector(".gansde-app[aria-busy=true]");
+            same = now === before && !busy ? same + 1 : 0;
             before = now;
         }
     }""")
@@ -149,7 +152,10 @@ def state(page, explorer):
 def expect(page, explorer):
     """Assert that the readouts are those of the library at the values the controls show; return the values."""
     values = state(page, explorer)
-    result = explorer.run(**values)
+    if explorer.name in CHAOTIC:
+        result = compiler.load(explorer.module)(**explorer.arguments(**values))
+    else:
+        result = explorer.run(**values)
     assert look(page)["readouts"] == [readout.text(result) for readout in explorer.view.readouts]
     return values
 
@@ -174,7 +180,7 @@ def moves(explorer):
                 move = functools.partial(press, label=part, key="ArrowDown", role="spinbutton")
                 yield f"{name}, {part}, by keyboard", move
             yield f"{name} by dragging", drag
-            yield f"{name} by a click on the picture", lambda page: page.locator("canvas").first.click()
+            yield f"{name} by a click on the picture", click_picture
 
 
 def press(page, *, label, key, role="slider"):
@@ -187,6 +193,12 @@ def press(page, *, label, key, role="slider"):
 def click_slider(page, *, label, at):
     box = page.get_by_role("slider", name=label, exact=True).bounding_box()
     page.mouse.click(box["x"] + at * box["width"], box["y"] + box["height"] / 2)
+
+
+def click_picture(page):
+    """Click away from the middle, where a handle may stand after other moves."""
+    box = page.locator("canvas").first.bounding_box()
+    page.locator("canvas").first.click(position={"x": 0.7 * box["width"], "y": 0.2 * box["height"]})
 
 
 def drag(page, by=(-40, -30)):

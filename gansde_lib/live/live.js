@@ -322,7 +322,8 @@ function drawPanel(canvas, panel, outputs, { colours, font, time, last }) {
   context.font = `12px ${font}`;
   const widest = Math.max(0, ...ticks(panel.y, 6).map(([, label]) => context.measureText(label).width));
   const area = { left: Math.ceil(widest) + 30, top: panel.title ? 26 : 10 };
-  area.width = Math.max(width - area.left - (bar ? 74 : 12), 40);
+  const [, final] = ticks(panel.x, 4).at(-1) ?? [0, ""];
+  area.width = Math.max(width - area.left - (bar ? 74 : Math.max(12, context.measureText(final).width / 2)), 40);
   const shape = panel.aspect === "equal" ? (panel.y.upper - panel.y.lower) / (panel.x.upper - panel.x.lower) : 0.7;
   area.height = Math.round(area.width * shape);
   const height = area.top + area.height + 42, ratio = window.devicePixelRatio || 1;
@@ -604,6 +605,7 @@ function mount(root, spec, engines, { link = false, values: given = {}, changed 
 
   function request() {
     wanted = true;
+    app.ariaBusy = "true";
     if (engine && !busy && !frame) frame = requestAnimationFrame(run);
   }
 
@@ -627,6 +629,7 @@ function mount(root, spec, engines, { link = false, values: given = {}, changed 
     clearInterval(progress);
     busy = false;
     if (wanted) request();
+    else app.ariaBusy = "false";
   }
 
   function inputs() {
