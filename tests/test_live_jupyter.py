@@ -86,6 +86,7 @@ def test_in_jupyterlab_the_kernel_and_the_browser_run_the_chapters_figure(lab):
         run_cell(0)
         run_cell(1)
         figure = page.locator(".gansde-live").first
+        figure.scroll_into_view_if_needed(timeout=90_000)  # a figure starts when it comes into sight
         spans = figure.locator(".gansde-readouts > span")
         expect(spans).to_have_text(readouts(), timeout=90_000)
         slider = figure.get_by_role("slider", name="rate η")
@@ -96,6 +97,7 @@ def test_in_jupyterlab_the_kernel_and_the_browser_run_the_chapters_figure(lab):
                 expect(spans).to_have_text(readouts(eta=eta), timeout=30_000)
         run_cell(2)
         second = page.locator(".gansde-live").nth(1)
+        second.scroll_into_view_if_needed(timeout=90_000)
         spans = second.locator(".gansde-readouts > span")
         expect(spans).to_have_text(readouts(), timeout=30_000)
         run_cell(3)  # sets a value from Python
