@@ -2,10 +2,12 @@
 
 import functools
 import os
+import re
 import threading
 from urllib.parse import urlsplit
 
 import chromium
+import figures
 import pytest
 import serve
 import vendored
@@ -163,6 +165,16 @@ def test_the_book_has_pages(book):
 @pytest.mark.parametrize("page", PAGES)
 def test_page(visited, page, protocol, check):
     assert not CHECKS[check](visited(page, protocol))
+
+
+@pytest.mark.parametrize("chapter", figures.CHAPTERS)
+def test_explorers_are_live_without_a_widget_manager(book, chapter):
+    """Where the compiler's toolchain is missing a figure falls back to its picture: not in the book."""
+    page = (book / "book" / f"{chapter}.html").read_text()
+    wanted = [f"live-{name.replace('_', '-')}" for name, home in figures.HOME.items() if home == chapter]
+    assert re.findall(r'<figure class="gansde-figure gansde-live" id="([^"]+)"', page) == wanted
+    assert len(wanted) >= (1 if chapter == "live_figures" else 2)
+    assert not re.search("require(.min)?.js|html-manager|jupyter-widgets|widget-state", page)
 
 
 def test_weight(visited):
