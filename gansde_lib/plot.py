@@ -166,7 +166,8 @@ def vector_field(axes, game, *, theta, omega, count=15):
     >>> plt.close(fig)
     """
     grid = np.meshgrid(np.linspace(*theta, count), np.linspace(*omega, count))
-    field = jax.vmap(lambda t, o: game.field(Players(t, o)))(*(points.ravel().astype("float32") for points in grid))
+    directions = jax.jit(jax.vmap(lambda t, o: game.field(Players(t, o))))
+    field = directions(*(points.ravel().astype("float32") for points in grid))
     horizontal, vertical = (np.asarray(part).reshape(count, count) for part in field)
     speed = np.hypot(horizontal, vertical)
     scale = np.where(speed > 0, speed, 1.0)

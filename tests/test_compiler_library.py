@@ -23,7 +23,8 @@ def points(random=3, **ranges):
 
 
 @pytest.mark.parametrize("update", ["simultaneous", "alternating"])
-@pytest.mark.parametrize("loss", games.LOSSES)
+# Not the hinge loss: its field jumps, and rounding decides on which side of the jump a path goes on.
+@pytest.mark.parametrize("loss", [loss for loss in games.LOSSES if loss != "hinge"])
 def test_dirac_gan(loss, update):
     def path(lr, penalty):
         return gda.run(games.dirac(loss, penalty=penalty), Players(1.0, 0.5), lr=lr, steps=200, update=update)

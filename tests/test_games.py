@@ -165,6 +165,18 @@ def test_draws_of_a_product_are_independent_pairs():
     assert np.all(np.abs(counts - 10_000) < 4.5 * np.sqrt(90_000 / 9 * 8 / 9))
 
 
+def test_lists_of_unequal_layers_stay_lists():
+    """A list of numbers is a vector; a list of layers is a pytree, concrete or traced."""
+    layers = [(np.ones((2, 3)), np.ones(3)), {"weight": np.ones((3, 1))}]
+    for convert in (games.as_players, jax.jit(games.as_players)):
+        found = convert(Players(layers, [1, 2.5]))
+        assert jax.tree.map(jnp.shape, found.theta) == [((2, 3), (3,)), {"weight": (3, 1)}]
+        assert jax.tree.leaves(found)[0].dtype == jnp.float32
+    np.testing.assert_array_equal(games.as_players(Players(layers, [1, 2.5])).omega, [1.0, 2.5])
+    traced = jax.jit(lambda a, b: games.as_players(Players([a, b], 0.0)).theta)(1.0, 2.0)
+    np.testing.assert_array_equal(traced, [1.0, 2.0])
+
+
 def test_players_may_be_pytrees():
     game = Game(lambda theta, omega, s: s * theta["w"] @ omega[0] + omega[1] ** 2, [1.0, 3.0])
     field = game.field(Players({"w": np.array([1.0, 2.0])}, [np.array([3.0, 4.0]), 0.5]))

@@ -242,7 +242,7 @@ def test_alternating_clouds_are_smaller():
 
     together, apart = (
         np.asarray(simulate.ensemble(lambda key, u=u: square(key, u), size=256, key=jax.random.key(8), chunk=128))
-        for u in gda.RULES
+        for u in gda.ORDERS
     )
     assert abs(together.mean() - 0.1067) < 3 * together.std() / np.sqrt(256)
     ratio = apart.mean() / together.mean()
@@ -319,7 +319,7 @@ def test_a_diverging_run_is_a_result():
         ({"lr": (0.1, 0.2, 0.3)}, "lr must be one rate or (eta_theta, eta_omega)"),
         ({"steps": -1}, "steps must be an integer >= 0, found -1"),
         ({"steps": 2.5}, "steps must be an integer >= 0, found 2.5"),
-        ({"update": "adversarial"}, "update must be one of 'simultaneous', 'alternating', found 'adversarial'"),
+        ({"update": "adversarial"}, "'momentum', 'normalised', found 'adversarial'"),
         ({"update": 3}, "or a rule with methods init and step, found 3"),
         ({"batch": 0, "key": jax.random.key(0)}, "batch must be an integer >= 1, found 0"),
         ({"batch": 2, "key": jax.random.key(0)}, "batch=2 exceeds the game's 1 samples"),

@@ -1,6 +1,4 @@
-"""The games of the book: quadratic and bilinear games, the Dirac-GAN, and a small nonlinear GAN."""
-
-import functools
+"""Games with few parameters: quadratic and bilinear games, and a small nonlinear GAN."""
 
 import jax
 import jax.numpy as jnp
@@ -81,46 +79,6 @@ def bilinear(coupling):
 
 def _as_data(value):
     return value if isinstance(value, jax.Array) else np.asarray(value, dtype=float)
-
-
-LOSSES = ("logistic", "non-saturating", "wasserstein")
-
-
-def _dirac_payoff(loss, parameters, theta, omega, sample):
-    del sample  # the data are one point at zero
-    score = jnp.vdot(theta, omega)
-    value = score if loss == "wasserstein" else -jax.nn.softplus(-score) - jnp.log(2.0)
-    return value - parameters["penalty"] / 2 * jnp.vdot(omega, omega)
-
-
-def _dirac_generator_payoff(theta, omega, sample):
-    del sample
-    return jax.nn.softplus(jnp.vdot(theta, omega)) + jnp.log(2.0)
-
-
-_DIRAC_PAYOFFS = {loss: functools.partial(_dirac_payoff, loss) for loss in LOSSES}
-
-
-def dirac(loss="logistic", *, penalty=0.0):
-    r"""Dirac-GAN: the data are a point mass at 0, the generator a point mass at theta, D(x) = omega x.
-
-    .. math:: \Phi = f(\theta\omega) + f(0) - \tfrac{\gamma}{2}\omega^2, \qquad f(t) = -\log(1 + e^{-t}).
-
-    Args:
-        loss: "logistic"; "non-saturating", where theta minimises :math:`-f(-\theta\omega) - f(0)` instead; or
-            "wasserstein", where f(t) = t and the constant is dropped.
-        penalty: gamma, the R1 gradient penalty on the data, where the squared gradient of D is omega squared.
-
-    Source: Mescheder, Geiger and Nowozin (2018), whose psi is our omega.
-
-    >>> from gansde_lib import games
-    >>> games.dirac(penalty=0.5).field(games.Players(0.0, 1.0))
-    Players(theta=Array(-0.5, dtype=float32), omega=Array(-0.5, dtype=float32))
-    """
-    _checks.choice("loss", loss, LOSSES, example='dirac("logistic")')
-    _checks.non_negative("penalty", penalty, example="dirac(penalty=0.5)")
-    payoff = Partial(_DIRAC_PAYOFFS[loss], {"penalty": penalty})
-    return Game(payoff, np.zeros(1), generator_payoff=_dirac_generator_payoff if loss == "non-saturating" else None)
 
 
 def _toy_payoff(parameters, theta, omega, sample):

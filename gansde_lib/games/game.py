@@ -141,7 +141,8 @@ def as_players(x):
 
 
 def _is_list_of_numbers(value):
-    return isinstance(value, list) and all(np.ndim(entry) == 0 for entry in value)
+    # A list of layers is none, and NumPy could not say so: it would try to make one array of each layer.
+    return isinstance(value, list) and jax.tree_util.all_leaves(value) and all(np.ndim(entry) == 0 for entry in value)
 
 
 def _leading_axis(samples):

@@ -38,7 +38,7 @@ def stochastic_field(game, *, batch=None, shared_batch=False):
     return independent
 
 
-def run(game, x0, *, lr, steps, update="simultaneous", batch=None, shared_batch=False, key=None, every=1):
+def run(game, x0, *, lr, steps, update="simultaneous", batch=None, shared_batch=False, key=None, every=1, record=None):
     """Train from `x0` and return the whole trajectory.
 
     Args:
@@ -51,10 +51,12 @@ def run(game, x0, *, lr, steps, update="simultaneous", batch=None, shared_batch=
         shared_batch: whether both players see the same draw.
         key: random key, needed if `batch` is given.
         every: distance of the recorded steps, a divisor of `steps`; more than 1 saves memory for networks.
+        record: function of players and the rule's memory, what to keep of each recorded state; by default the rule's
+            own `read(x, memory)` (see `averaged`), or the players.
 
     Returns:
-        `Players` with a leading axis of length `steps + 1` (`steps // every + 1`). A diverging run is returned as it
-        is, with infinities; see `diverged_at`.
+        `Players` (or what `record` returns) with a leading axis of length `steps + 1` (`steps // every + 1`). A
+        diverging run is returned as it is, with infinities; see `diverged_at`.
 
     Raises:
         ValueError: for rates that are not positive, negative steps, an unknown rule, a batch below 1 or above the
@@ -74,17 +76,19 @@ def run(game, x0, *, lr, steps, update="simultaneous", batch=None, shared_batch=
     key = jax.random.key(0) if key is None else key  # full gradients never look at it
     lr = Players(*(jnp.asarray(rate, jnp.result_type(float)) for rate in lr))
     sizes = {"steps": int(steps), "every": every, "batch": batch, "shared_batch": bool(shared_batch)}
-    return _run(game, x0, lr, chosen, key, **sizes)
+    return _run(game, x0, lr, chosen, key, record=record, **sizes)
 
 
-@functools.partial(jax.jit, static_argnames=("steps", "every", "batch", "shared_batch"))
-def _run(game, x0, lr, rule, key, *, steps, every, batch, shared_batch):
+@functools.partial(jax.jit, static_argnames=("steps", "every", "batch", "shared_batch", "record"))
+def _run(game, x0, lr, rule, key, *, steps, every, batch, shared_batch, record):
     field = stochastic_field(game, batch=batch, shared_batch=shared_batch)
 
     def step(state, key):
         return rule.step(field, *state, lr=lr, key=key)
 
-    return simulate.trajectory(step, (x0, rule.init(x0)), steps=steps, key=key, every=every)[0]
+    states = simulate.trajectory(step, (x0, rule.init(x0)), steps=steps, key=key, every=every)
+    read = record or getattr(rule, "read", None)
+    return jax.vmap(read)(*states) if read else states[0]
 
 
 def diverged_at(path, *, bound=1e6):
