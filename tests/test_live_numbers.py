@@ -25,10 +25,16 @@ COMPARED = {
     # Past the stability limit the path diverges or winds onto a cycle, where its phase depends on the last digit.
     "damped_rotation": lambda result, values: starts(result, 20, "theta", "omega"),
     "dirac_rules": lambda result, values: starts(result, 20, "theta", "omega", "energy"),
+    "convergence_map": lambda result, values: starts(result, 20, "theta", "omega"),
+    # The corners are far beyond the limits, and there the sign that symplectic adjustment takes is one of roundings.
+    "repaired_rules": lambda result, values: starts(result, 4, "theta", "omega", "distance", "theory"),
     # Training a network is chaotic: two compilers agree on the start and, at slow rates, on 40 steps. What becomes of
     # the run is compared by its mean over seeds, below.
     "ten_digits": lambda result, values: {"payoff": result["payoff"][: 2 if values["eta"] < 0.1 else 1]},
 }
+
+# Where two eigenvalues meet, a radius found by squaring and the slope of a logarithm take the roundings of all steps.
+TOLERANCES = {("convergence_map", "rate"): 1e-4, ("repaired_rules", "radius"): 1e-4, ("repaired_rules", "theory"): 5e-4}
 
 
 def ends(control):
@@ -82,7 +88,8 @@ def test_the_compiled_figure_has_the_librarys_numbers(name):
         expected = compared(jax.device_get(explorer.run(**values)), values)
         assert found.keys() == expected.keys()
         for output, array in expected.items():
-            same(np.asarray(found[output]), np.asarray(array), TOLERANCE, 0.0, f"{name}, {output} at {values}")
+            tolerance = TOLERANCES.get((name, output), TOLERANCE)
+            same(np.asarray(found[output]), np.asarray(array), tolerance, 0.0, f"{name}, {output} at {values}")
 
 
 @pytest.mark.parametrize("penalty", [0.0, 3.0])
