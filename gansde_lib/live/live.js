@@ -292,7 +292,7 @@ function ticks({ lower, upper, log, label }, count) {
   const found = [];
   if (label === "") return found; // an axis without a name is none
   if (!log) {
-    const step = niceStep((upper - lower) / count), decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+    const step = niceStep((0.75 * (upper - lower)) / count), decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
     for (let k = Math.ceil(lower / step - 1e-9); k * step <= upper + 1e-9 * step; k += 1) {
       found.push([k * step, minus((k * step).toFixed(decimals).replace(/^-(0(\.0*)?)$/, "$1"))]);
     }
