@@ -1,6 +1,5 @@
 """The driver, the manifest, the cache, the messages, and the loader for pages."""
 
-import base64
 import json
 import shutil
 import subprocess
@@ -102,7 +101,7 @@ def test_the_page_loader_gives_the_same_bits(tmp_path):
     values = json.dumps({name: np.asarray(value).tolist() for name, value in POINT.items()})
     script = f"""
         import {{ decode, load }} from "./runtime.mjs";
-        const run = await load(decode("{base64.b64encode(module.wasm).decode()}"), {json.dumps(module.manifest)});
+        const run = await load(await decode("{compiler.pack(module.wasm)}"), {json.dumps(module.manifest)});
         run({values});
         const found = run({values});
         const parts = Object.entries(found).map(([path, part]) => ({{ path, ...part, data: [...part.data] }}));

@@ -2,7 +2,6 @@
 between, against `jax.jit`; and Chromium computes the very bits of wasmtime."""
 
 import base64
-import gzip
 import itertools
 
 import figures
@@ -123,7 +122,7 @@ def test_chromium_computes_the_bits_of_wasmtime(opened, folder, name):  # noqa: 
     source = (figures.ROOT / "gansde_lib" / "live" / "compiler" / "runtime.js").read_text()
     (folder / "runtime.mjs").write_text(source)
     page, run = opened(name), compiler.load(explorer.module)
-    wasm, manifest = base64.b64encode(gzip.compress(explorer.module.wasm)).decode(), explorer.module.manifest
+    wasm, manifest = compiler.pack(explorer.module.wasm), explorer.module.manifest
     for values in [{}, *list(places(explorer, random=3))[-3:]]:
         arguments = compiled_arguments(explorer, values)
         numbers = {key: np.asarray(a).tolist() for key, a in arguments.items()}

@@ -1,8 +1,6 @@
 """The live figure itself: a simulation, controls, a view; the same object in Jupyter, on a static page and in print."""
 
-import base64
 import functools
-import gzip
 import importlib.util
 import inspect
 import json
@@ -14,6 +12,7 @@ import jax
 import numpy as np
 
 from gansde_lib import plot
+from gansde_lib.live import compiler
 from gansde_lib.live.controls import Point, Size
 from gansde_lib.live.widget import LiveFigure
 
@@ -96,8 +95,6 @@ class Explorer:
         """The simulation as WebAssembly, or None where the compiler's toolchain (ziglang) is not installed."""
         if importlib.util.find_spec("ziglang") is None:
             return None
-        from gansde_lib.live import compiler
-
         arguments = self.arguments()
         sizes = {name: arguments.pop(name) for name, control in self.controls.items() if isinstance(control, Size)}
         return compiler.compile(functools.partial(self.simulate, **sizes), arguments, name=self.name, cache=CACHE)
@@ -117,8 +114,7 @@ class Explorer:
             return (
                 f'<figure class="gansde-figure">{inside}</figure><p class="gansde-note">{NOTE} in Jupyter {PURPOSE}</p>'
             )
-        packed = gzip.compress(self.module.wasm, mtime=0)  # base64 of machine code hardly compresses on its way
-        payload = self.spec() | {"wasm": base64.b64encode(packed).decode()}
+        payload = self.spec() | {"wasm": compiler.pack(self.module.wasm)}
         data = json.dumps(payload, ensure_ascii=False).replace("<", "\\u003c")  # nothing in it may end the element
         return (
             f'<figure class="gansde-figure gansde-live" id="live-{self.name}">{inside}'

@@ -8,7 +8,7 @@ maths.h     exp, tanh, threefry, ... in float32
 runtime.js  runs the result on a page
 """
 
-from .driver import Module, compile, load
+from .driver import Module, compile, load, pack
 from .front_end import Unsupported
 
-__all__ = ["Module", "Unsupported", "compile", "load"]
+__all__ = ["Module", "Unsupported", "compile", "load", "pack"]

@@ -1,6 +1,8 @@
 """From a function to WebAssembly, and back to Python for tests."""
 
+import base64
 import ctypes
+import gzip
 import hashlib
 import os
 import re
@@ -104,6 +106,11 @@ def _build(source, symbols, name, cache):
         partial.write_bytes(wasm)
         partial.replace(kept)
     return wasm
+
+
+def pack(wasm):
+    """Return a module as text for a page, base64 of its gzip: as base64 alone it would hardly compress on its way."""
+    return base64.b64encode(gzip.compress(wasm, mtime=0)).decode()
 
 
 def load(module):
