@@ -67,7 +67,7 @@ def test_non_saturating_generator_agrees_with_numpy():
         assert not np.allclose(field(game, x).theta[0].weight, field(saturating, x).theta[0].weight, rtol=0.1)
 
 
-@pytest.mark.parametrize("loss", neural.LOSSES)
+@pytest.mark.parametrize("loss", ("logistic", "non-saturating", "hinge", "least-squares"))
 def test_field_agrees_with_finite_differences(loss):
     """Central differences with step 1e-5 have a relative error of about 1e-10 here."""
     with jax.enable_x64(True):
@@ -317,7 +317,7 @@ def runs():
     def play(rate, penalty, seed, update):
         key = jax.random.fold_in(KEY, seed)
         game, x0 = neural.digits_gan(penalty=penalty, real=HALF, key=key)
-        options = {"steps": 1500, "every": 50, "batch": 32, "update": update}
+        options = {"steps": 1500, "every": 100, "batch": 32, "update": update}
         run = neural.train(game, x0, lr=rate, key=jax.random.fold_in(key, 1), **options)
         end = jax.tree.map(lambda leaf: leaf[-1], run.players)
         images = neural.generate(end.theta, jax.random.normal(jax.random.key(9), (400, 10)))
@@ -325,7 +325,8 @@ def runs():
         return run.payoff, distance, neural.sharpness(game, end, iterations=20)
 
     grid = jnp.array([0.1, 0.4, 0.8]), jnp.array([0.0, 1.0]), jnp.arange(SEEDS)
-    both = [simulate.sweep(functools.partial(play, update=update), *grid, chunk=1) for update in gda.RULES]
+    rules = ("simultaneous", "alternating")
+    both = [simulate.sweep(functools.partial(play, update=update), *grid, chunk=1) for update in rules]
     return [np.stack(parts) for parts in zip(*both, strict=True)]
 
 
@@ -336,13 +337,13 @@ def exceeds(values, bound):
 
 def test_penalty_damps_the_payoff(runs):
     """The standard deviation of the late payoff falls by a factor of more than two, seed by seed on average."""
-    swing = runs[0][1, 0, :, :, 15:].std(axis=-1)
+    swing = runs[0][1, 0, :, :, 8:].std(axis=-1)
     assert exceeds(-swing[1] / swing[0], -0.5)
 
 
 def test_payoff_is_no_certificate(runs):
     """Without penalty the payoff is nearer to -2 log 2 at rate 0.4 than at 0.1, and the samples are farther away."""
-    gap = np.abs(runs[0][1, :2, 0, :, 15:].mean(axis=-1) + 2 * np.log(2))
+    gap = np.abs(runs[0][1, :2, 0, :, 8:].mean(axis=-1) + 2 * np.log(2))
     assert exceeds(gap[0] - gap[1], 0.0)
     assert exceeds(runs[1][1, 1, 0] - runs[1][1, 0, 0], 0.0)
 
@@ -355,10 +356,11 @@ def test_alternating_helps_without_penalty(runs):
 
 
 def test_both_rules_break_together(runs):
-    """With penalty 1 no run is lost at rate 0.4 and all are at 0.8, whichever rule."""
+    """With penalty 1 no run is lost at rate 0.4 and all are at 0.8, whichever rule; without it, less is lost."""
     distance = runs[1][:, :, 1]  # (rule, rate, seed)
     assert distance[:, :2].max() < 0.05
     assert distance[:, 2].min() > 0.05
+    assert exceeds(distance[:, 2].mean(axis=0) / runs[1][:, 2, 0].mean(axis=0), 1.0)
 
 
 def test_sharpness_follows_the_rate(runs):
@@ -369,24 +371,28 @@ def test_sharpness_follows_the_rate(runs):
 
 
 def test_settled_networks_are_not_at_a_stable_point():
-    """Mean number of eigenvalues of modulus above 1.001 of an alternating step over eight seeds lies above zero."""
+    """Mean number of eigenvalues of modulus above 1.001 of an alternating step over eight seeds lies above zero.
+
+    The four middle rows of the images will do; the mean is about 10 with a standard error of 1.3.
+    """
+    images = neural.digits()[::6, 16:48]
 
     def end(seed):
         key = jax.random.fold_in(KEY, seed)
-        game, x0 = neural.digits_gan(penalty=1.0, latent=4, hidden=(5, 5), real=HALF[:300], key=key)
+        game, x0 = neural.digits_gan(penalty=1.0, latent=3, hidden=(5, 5), real=images, key=key)
         options = {"steps": 1500, "every": 1500, "update": "alternating", "batch": 64}
         run = neural.train(game, x0, lr=0.1, key=jax.random.fold_in(key, 1), **options)
         return games.field_jacobian(game, jax.tree.map(lambda leaf: leaf[-1], run.players))
 
     derivative = np.asarray(jax.lax.map(end, jnp.arange(8)), dtype=float)
-    identity, theta = np.eye(derivative.shape[-1]), np.arange(derivative.shape[-1]) < (4 * 5 + 5) + (5 * 64 + 64)
+    identity, theta = np.eye(derivative.shape[-1]), np.arange(derivative.shape[-1]) < (3 * 5 + 5) + (5 * 32 + 32)
     halves = [identity + 0.1 * np.where(moves[:, None], derivative, 0) for moves in (theta, ~theta)]
     outside = (np.abs(np.linalg.eigvals(halves[0] @ halves[1])) > 1.001).sum(axis=-1)
     assert exceeds(outside, 0.0)
 
 
 REFUSALS = {
-    "loss": (lambda: neural.digits_gan("hinge", key=KEY), r"loss must be one of 'logistic'.*found 'hinge'"),
+    "loss": (lambda: neural.digits_gan("vae", key=KEY), r"loss must be one of 'logistic'.*found 'vae'"),
     "penalty": (lambda: neural.digits_gan(penalty=-1.0, key=KEY), r"penalty must be .* >= 0, found -1.0"),
     "latent": (lambda: neural.digits_gan(latent=0, key=KEY), r"latent must be an integer >= 1, found 0"),
     "one width": (lambda: neural.digits_gan(hidden=16, key=KEY), r"hidden must be two widths, found 16"),
@@ -441,8 +447,7 @@ def test_refusals(case):
 
 def test_the_penalty_keeps_digits():
     """Ten images, one of each digit: with a penalty the generator draws more of them; paired over seeds."""
-    labels = sklearn.datasets.load_digits().target
-    ten = jnp.asarray(neural.digits()[[np.flatnonzero(labels == k)[0] for k in range(10)]])
+    ten = jnp.asarray(neural.digits()[[np.flatnonzero(neural.labels() == k)[0] for k in range(10)]])
 
     def drawn(seed, penalty):
         game, x0 = neural.digits_gan(

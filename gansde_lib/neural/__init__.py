@@ -1,7 +1,7 @@
 r"""The same game with networks: a small GAN on the 1,797 handwritten digits that scikit-learn ships.
 
-Both players are multilayer perceptrons. The latent points are drawn once and paired one-to-one with the digits, so
-that the mean payoff is a finite sum and every minibatch is a draw from it:
+Both players are multilayer perceptrons, or both are convolutional. The latent points are drawn once and paired
+one-to-one with the digits, so that the mean payoff is a finite sum and every minibatch is a draw from it:
 
 .. math:: \Phi = \operatorname{mean}_i \; f(D_\omega(\xi_i)) + f(-D_\omega(G_\theta(z_i)))
           - \tfrac\gamma2 |\nabla_\xi D_\omega(\xi_i)|^2, \qquad f(t) = -\log(1 + e^{-t}).
@@ -15,23 +15,39 @@ D is positive where it believes an image to be real. In `games.dirac` the sign i
 the sign of omega and leaves the dynamics as they are.
 """
 
+from gansde_lib.neural.convolutions import Doubling, Halving, convolutional_pair
+from gansde_lib.neural.coverage import SHARE, Quality, Reference, classify, quality, reference
 from gansde_lib.neural.curvature import sharpness
-from gansde_lib.neural.gan import LOSSES, digits_gan
-from gansde_lib.neural.networks import Layer, digits, generate, mlp, score, tile
-from gansde_lib.neural.quality import median_distance, mmd, mmd_floor
+from gansde_lib.neural.distance import median_distance, mmd, mmd_floor
+from gansde_lib.neural.gan import NETWORKS, digits_gan
+from gansde_lib.neural.networks import Layer, digits, generate, labels, mlp, score, tile
+from gansde_lib.neural.spectra import EXTREMES, field_eigenvalues, follow_mode
 from gansde_lib.neural.training import Run, train
 
 __all__ = [
-    "LOSSES",
+    "EXTREMES",
+    "NETWORKS",
+    "SHARE",
+    "Doubling",
+    "Halving",
     "Layer",
+    "Quality",
+    "Reference",
     "Run",
+    "classify",
+    "convolutional_pair",
     "digits",
     "digits_gan",
+    "field_eigenvalues",
+    "follow_mode",
     "generate",
+    "labels",
     "median_distance",
     "mlp",
     "mmd",
     "mmd_floor",
+    "quality",
+    "reference",
     "score",
     "sharpness",
     "tile",

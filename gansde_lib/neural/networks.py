@@ -15,6 +15,22 @@ class Layer(NamedTuple):
     weight: Any
     bias: Any
 
+    def __call__(self, points):
+        """Apply the map to a vector or to each row of vectors."""
+        return points @ self.weight + self.bias
+
+
+@functools.cache
+def labels():
+    """Return which digit, from 0 to 9, each row of `digits` shows, as a read-only array of shape (1797,).
+
+    >>> labels()[:10]
+    array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+    """
+    numbers = sklearn.datasets.load_digits().target
+    numbers.flags.writeable = False
+    return numbers
+
 
 @functools.cache
 def digits():
@@ -44,8 +60,8 @@ def mlp(key, widths):
 
 def _apply(layers, points):
     for layer in layers[:-1]:
-        points = jnp.tanh(points @ layer.weight + layer.bias)
-    return points @ layers[-1].weight + layers[-1].bias
+        points = jnp.tanh(layer(points))
+    return layers[-1](points)
 
 
 def generate(theta, latent):
