@@ -1,13 +1,17 @@
 """Shared by all tests: where things are, what they run with, and how nbval compares notebooks."""
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 from nbval.plugin import IPyNbCell
+from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parent
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "_ext")]
+
+import chromium  # noqa: E402 (found on the path that was just set)
 
 # Notebooks keep text only; pictures, HTML and widgets are looked at in the built pages. An evidence record
 # is compared by its line of text.
@@ -23,6 +27,21 @@ def book():
     if not (folder / "index.html").is_file():
         pytest.fail("the book is not built; run: make html")
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Return a headless Chromium for the tests of a module; none is a failure in CI and a skip elsewhere.
+
+    Not for all modules: while Playwright runs, nothing else can run an asyncio loop, and nbval's kernels need one.
+    """
+    executable = chromium.find()
+    if executable is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("no Chromium; run: python tools/chromium.py")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=executable, args=chromium.FLAGS)
+        yield running
+        running.close()
 
 
 def pytest_collection_modifyitems(items):

@@ -7,11 +7,10 @@ import sys
 import time
 import urllib.request
 
-import chromium
 import figures
 import nbformat
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 NAME = "damped_rotation"  # the first live figure of the chapter on descent-ascent
 MORE = [
@@ -66,45 +65,40 @@ def readouts(**values):
     return [readout.text(result) for readout in explorer.view.readouts]
 
 
-def test_in_jupyterlab_the_kernel_and_the_browser_run_the_chapters_figure(lab):
-    executable = chromium.find()
-    if executable is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("no Chromium; run: python tools/chromium.py")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=chromium.FLAGS)
-        page = browser.new_page(viewport={"width": 1300, "height": 1800})
-        problems = []
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.goto(lab)
-        page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=90_000)
+def test_in_jupyterlab_the_kernel_and_the_browser_run_the_chapters_figure(browser, lab):
+    page = browser.new_page(viewport={"width": 1300, "height": 1800})
+    problems = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(lab)
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=90_000)
 
-        def run_cell(k):
-            page.locator(".jp-CodeCell .cm-content").nth(k).click()  # a figure's use makes its cell active
-            page.evaluate("jupyterapp.commands.execute('notebook:run-cell')")
+    def run_cell(k):
+        page.locator(".jp-CodeCell .cm-content").nth(k).click()  # a figure's use makes its cell active
+        page.evaluate("jupyterapp.commands.execute('notebook:run-cell')")
 
-        page.wait_for_timeout(1500)
-        run_cell(0)
-        run_cell(1)
-        figure = page.locator(".gansde-live").first
-        figure.scroll_into_view_if_needed(timeout=90_000)  # a figure starts when it comes into sight
-        spans = figure.locator(".gansde-readouts > span")
-        expect(spans).to_have_text(readouts(), timeout=90_000)
-        slider = figure.get_by_role("slider", name="rate η")
-        for engine in ("CPU", "this browser"):
-            figure.get_by_role("radio", name=engine).check()
-            for key, eta in (("End", 2.5), ("Home", 0.01)):
-                slider.press(key)
-                expect(spans).to_have_text(readouts(eta=eta), timeout=30_000)
-        run_cell(2)
-        second = page.locator(".gansde-live").nth(1)
-        second.scroll_into_view_if_needed(timeout=90_000)
-        spans = second.locator(".gansde-readouts > span")
-        expect(spans).to_have_text(readouts(), timeout=30_000)
-        run_cell(3)  # sets a value from Python
-        expect(spans).to_have_text(readouts(eta=0.2), timeout=30_000)
-        second.get_by_role("slider", name="rate η").press("End")
-        expect(spans).to_have_text(readouts(eta=2.5), timeout=30_000)
-        run_cell(4)  # reads it in Python
-        expect(page.locator(".jp-OutputArea-output", has_text="eta is 2.5")).to_be_visible(timeout=30_000)
-        browser.close()
+    page.wait_for_timeout(1500)
+    run_cell(0)
+    run_cell(1)
+    figure = page.locator(".gansde-live").first
+    figure.scroll_into_view_if_needed(timeout=90_000)  # a figure starts when it comes into sight
+    spans = figure.locator(".gansde-readouts > span")
+    expect(spans).to_have_text(readouts(), timeout=90_000)
+    slider = figure.get_by_role("slider", name="rate η")
+    for engine in ("CPU", "this browser"):
+        figure.get_by_role("radio", name=engine).check()
+        for key, eta in (("End", 2.5), ("Home", 0.01)):
+            slider.press(key)
+            expect(spans).to_have_text(readouts(eta=eta), timeout=30_000)
+    run_cell(2)
+    second = page.locator(".gansde-live").nth(1)
+    second.scroll_into_view_if_needed(timeout=90_000)
+    spans = second.locator(".gansde-readouts > span")
+    expect(spans).to_have_text(readouts(), timeout=30_000)
+    run_cell(3)  # sets a value from Python
+    expect(spans).to_have_text(readouts(eta=0.2), timeout=30_000)
+    second.get_by_role("slider", name="rate η").press("End")
+    expect(spans).to_have_text(readouts(eta=2.5), timeout=30_000)
+    run_cell(4)  # reads it in Python
+    expect(page.locator(".jp-OutputArea-output", has_text="eta is 2.5")).to_be_visible(timeout=30_000)
+    page.close()
     assert not problems

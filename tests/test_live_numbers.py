@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 from compiled import TOLERANCE, same
-from test_live_pages import browser, folder, opened, site  # noqa: F401 (fixtures)
+from test_live_pages import folder, opened, site  # noqa: F401 (fixtures)
 
 from gansde_lib.live import Choice, Point, Seed, Size, Slider, compiler
 

@@ -4,11 +4,9 @@ mouse, the numbers of the library in the readouts, links, themes, print, narrow 
 import base64
 import functools
 import json
-import os
 import threading
 from urllib.parse import parse_qsl
 
-import chromium
 import figures
 import jax
 import jax.numpy as jnp
@@ -16,7 +14,6 @@ import pytest
 import serve
 import vendored
 from playwright.sync_api import expect as expect_text
-from playwright.sync_api import sync_playwright
 
 from conftest import ROOT
 from gansde_lib.live import Axis, Choice, Explorer, Line, Panel, Point, Readout, Seed, Slider, View, compiler, script
@@ -67,17 +64,6 @@ def folder(tmp_path_factory):
     for name, explorer in {"heavy": heavy, **{name: figures.get(name) for name in figures.NAMES}}.items():
         (folder / f"{name}.html").write_text(PAGE.format(style=style, body=explorer.to_html()))
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser():
-    executable = chromium.find()
-    if executable is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("no Chromium; run: python tools/chromium.py")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=executable, args=chromium.FLAGS)
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")

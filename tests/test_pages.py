@@ -1,17 +1,14 @@
 """Every built page in a real browser: over http and from a file, light and dark, wide and narrow, without a network."""
 
 import functools
-import os
 import re
 import threading
 from urllib.parse import urlsplit
 
-import chromium
 import figures
 import pytest
 import serve
 import vendored
-from playwright.sync_api import sync_playwright
 
 from conftest import NOTES, ROOT
 
@@ -60,18 +57,6 @@ EMPTY_PICTURES = """() => document.querySelectorAll("[role=img] > svg[aria-hidde
 OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 WEIGHT = """() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
     .reduce((sum, entry) => sum + entry.transferSize, 0)"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Return one headless Chromium for all pages; none is a failure in CI and a skip elsewhere."""
-    executable = chromium.find()
-    if executable is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("no Chromium; run: python tools/chromium.py")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=executable, args=chromium.FLAGS)
-        yield running
-        running.close()
 
 
 def serving(folder):
