@@ -372,6 +372,14 @@ def derivatives(x):
     )
 
 
+def gradient_through_a_choice(x, n):
+    def value(y):
+        chosen = lax.switch(n, [jnp.sin, jnp.cos, lambda z: z * z], y)
+        return (jnp.stack([y, y * y, chosen]) * jnp.arange(1.0, 4.0)).sum()
+
+    return jax.grad(value)(x)
+
+
 def gradient_through_a_loop(lr, start):
     def final(lr):
         return jnp.sum(lax.scan(lambda z, _: (z - lr * jnp.sin(z), None), start, None, length=20)[0] ** 2)
@@ -570,6 +578,7 @@ CORPUS = [
     (random_floats, dict(seed=np.int32(5))),
     (random_walks, dict(seed=np.int32(5), lr=F(0.1))),
     (derivatives, dict(x=VECTOR)),
+    (gradient_through_a_choice, dict(x=F(0.7), n=np.int32(1)), dict(x=F(-0.4), n=np.int32(5))),
     (gradient_through_a_loop, dict(lr=F(0.1), start=VECTOR[:9]), dict(lr=F(0.3), start=VECTOR[:9])),
     (custom_rules, dict(x=VECTOR)),
     (network, dict(x=POINTS, lr=F(0.02))),

@@ -176,6 +176,8 @@ RULES = {
     "pad": _pad,
     "split": _split,
     "tile": _tile,
+    "unstack": lambda x, *, axis: [lax.index_in_dim(x, k, axis, keepdims=False) for k in range(x.shape[axis])],
+    "empty2": lambda *, dtype, **_: [jnp.zeros((), dtype)],  # residuals of the branches of a switch that are not taken
     "stack": lambda *xs, axis: [lax.concatenate([lax.expand_dims(x, [axis]) for x in xs], axis)],
 }
 
