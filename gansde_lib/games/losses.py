@@ -11,9 +11,10 @@ import jax.numpy as jnp
 class Loss(NamedTuple):
     r"""The terms of a GAN's payoff, each a function of one score y = D(x), which is positive where D believes x real.
 
-    The discriminator maximises :math:`\Phi = \operatorname{mean} r(D(\xi)) + \operatorname{mean} s(D(G(z)))`, where r
-    is `real` and s is `fake`. The generator minimises the same payoff, or the mean of `generator` at D(G(z)) if that
-    is given: the game is then not zero-sum.
+    .. math:: \Phi = \operatorname{mean} r(D(\xi)) + \operatorname{mean} s(D(G(z)))
+
+    is what the discriminator maximises, where r is `real` and s is `fake`. The generator minimises the same payoff, or
+    the mean of `generator` at D(G(z)) if that is given: the game is then not zero-sum.
     """
 
     real: Callable
