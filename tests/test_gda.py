@@ -177,7 +177,7 @@ def test_dirac_spectrum(penalty):
     """Simultaneous: 1 + eta * flow eigenvalues. Alternating: product and sum of the roots of the 2 x 2 map."""
     with jax.enable_x64(True):
         game, origin, eta = games.dirac(penalty=penalty), Players(0.0, 0.0), 0.4
-        flow = gda.dirac_flow_eigenvalues(penalty)
+        flow = games.dirac_eigenvalues(penalty=penalty)
         found = gda.spectrum(game, origin, lr=eta)
         np.testing.assert_allclose(np.sort_complex(found), np.sort_complex(1 + eta * flow), atol=1e-12)
         found = gda.spectrum(game, origin, lr=eta, update="alternating")

@@ -1,12 +1,12 @@
 """Mixtures in the plane: a ring of Gaussians, and small networks that learn it."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from gansde_lib import _checks
 from gansde_lib.games.game import Players, Sample
 from gansde_lib.games.gan import gan
+from gansde_lib.games.perceptron import apply_layers, mlp
 
 
 def _centres(count, radius):
@@ -51,20 +51,8 @@ def ring_shares(points, *, count=8, radius=1.0, spread=0.05):
     return np.mean(distances < 4 * spread, axis=0)
 
 
-def _network(layers, point):
-    for weight, bias in layers[:-1]:
-        point = jnp.tanh(point @ weight + bias)
-    weight, bias = layers[-1]
-    return point @ weight + bias
-
-
 def _score(layers, point):
-    return _network(layers, point)[0]
-
-
-def _layers(key, widths):
-    pairs = zip(jax.random.split(key, len(widths) - 1), widths[:-1], widths[1:], strict=True)
-    return [(jax.random.normal(k, (n, m)) / n**0.5, jnp.zeros(m)) for k, n, m in pairs]
+    return apply_layers(layers, point)[0]
 
 
 def ring_gan(*, hidden=(32, 32), latent=2, real=None, key, **options):
@@ -89,5 +77,5 @@ def ring_gan(*, hidden=(32, 32), latent=2, real=None, key, **options):
         )
     keys = jax.random.split(key, 4)
     samples = Sample(real, jax.random.normal(keys[0], (len(real), latent)))
-    x0 = Players(_layers(keys[1], (latent, *hidden, 2)), _layers(keys[2], (2, *hidden, 1)))
-    return gan(_network, _score, samples, key=keys[3], **options), x0
+    x0 = Players(mlp(keys[1], (latent, *hidden, 2)), mlp(keys[2], (2, *hidden, 1)))
+    return gan(apply_layers, _score, samples, key=keys[3], **options), x0

@@ -10,7 +10,6 @@ from gansde_lib.gda.averaging import Average, Averaged, averaged, ema, iterate_a
 from gansde_lib.gda.closed_forms import (
     alternating_energy,
     bilinear_growth,
-    dirac_flow_eigenvalues,
     dirac_limit,
     rotation_limit,
     simultaneous_energy,
@@ -53,7 +52,6 @@ __all__ = [
     "consensus",
     "convergence_map",
     "cost",
-    "dirac_flow_eigenvalues",
     "dirac_limit",
     "diverged_at",
     "eigenvalue_pair",

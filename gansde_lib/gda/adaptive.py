@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from gansde_lib.games import Players
-from gansde_lib.gda.plain import check_order, move, register, take_turns
+from gansde_lib.gda.plain import check_order, dot, move, register, take_turns
 
 
 @register
@@ -35,7 +35,7 @@ class Normalised:
         """Move each player by its rate in the direction of its force."""
 
         def advance(player, position, force, memory):
-            square = sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(force))
+            square = dot(force, force)
             inverse = jnp.where(square > 0, 1 / jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
             return move(position, lr[player] * inverse, force), memory
 

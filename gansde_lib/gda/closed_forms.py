@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gansde_lib import _checks
+from gansde_lib.gda.plain import ORDERS
 from gansde_lib.gda.rules import rates
 
 
@@ -64,7 +65,7 @@ def rotation_limit(damping, coupling, *, update="simultaneous"):
     [0.3846, 1.6667]
     """
     _checks.positive("damping", damping, example="rotation_limit(0.2, 1.0)")
-    _checks.choice("update", update, ("simultaneous", "alternating"), example='update="alternating"')
+    _checks.choice("update", update, ORDERS, example='update="alternating"')
     if update == "simultaneous":
         return 2 * damping / (damping**2 + coupling**2)
     return 2 / (damping + abs(coupling))
@@ -81,18 +82,7 @@ def dirac_limit(penalty, *, update="simultaneous"):
     [1.2, 2.9761]
     """
     _checks.positive("penalty", penalty, example="dirac_limit(0.3)")
-    _checks.choice("update", update, ("simultaneous", "alternating"), example='update="alternating"')
+    _checks.choice("update", update, ORDERS, example='update="alternating"')
     if update == "alternating":
         return 4 * (np.sqrt(penalty**2 + 1) - penalty)
     return 4 * penalty if penalty <= 1 else 4 * (penalty - np.sqrt(penalty**2 - 1))
-
-
-def dirac_flow_eigenvalues(penalty=0.0):
-    r"""Return the eigenvalues of the Dirac-GAN's field at its equilibrium,
-    :math:`-\tfrac\gamma2 \pm \tfrac12\sqrt{\gamma^2 - 1}`, for the logistic and non-saturating losses.
-
-    >>> dirac_flow_eigenvalues(1.0)
-    array([-0.5+0.j, -0.5+0.j])
-    """
-    root = np.sqrt(complex(penalty**2 - 1))
-    return (-penalty + np.array([root, -root])) / 2

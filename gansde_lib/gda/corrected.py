@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from gansde_lib import _checks
-from gansde_lib.gda.plain import move, move_both, register
+from gansde_lib.gda.plain import dot, move, move_both, register
 
 
 @register
@@ -85,7 +85,7 @@ class Symplectic:
         strength = self.strength
         if self.align:
             size = sum(leaf.size for leaf in jax.tree.leaves(x))
-            alignment = _dot(force, back) * _dot(bend, back) / size + ALIGNMENT
+            alignment = dot(force, back) * dot(bend, back) / size + ALIGNMENT
             strength = strength * jnp.where(alignment < 0, -1, 1)
         return move_both(x, lr, move(force, strength, bend)), memory
 
@@ -106,7 +106,3 @@ def symplectic(strength=1.0, align=True):
     """
     _checks.non_negative("strength", strength, example="symplectic(1.0)")
     return Symplectic(strength, bool(align))
-
-
-def _dot(left, right):
-    return sum(jnp.vdot(a, b) for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.scipy.sparse.linalg import gmres
 
 from gansde_lib import _checks
-from gansde_lib.gda.plain import move_both, register
+from gansde_lib.gda.plain import move_both, norm, register
 
 
 @register
@@ -38,8 +38,8 @@ class Implicit:
             return jax.tree.map(jnp.subtract, y, move_both(x, lr, field(y, key)))
 
         def solve(residual, start):
-            first = _norm(residual(start))
-            rounding = 10 * jnp.finfo(first.dtype).eps * (_norm(start) + first)
+            first = norm(residual(start))
+            rounding = 10 * jnp.finfo(first.dtype).eps * (norm(start) + first)
             y, reached, _ = self.newton(residual, start, jnp.maximum(self.tolerance * first, rounding))
             return jax.tree.map(lambda leaf: jnp.where(reached, leaf, jnp.nan), y)
 
@@ -56,15 +56,15 @@ class Implicit:
             y, _, iteration = state
             value, push = jax.linearize(residual, y)
             y = jax.tree.map(jnp.subtract, y, _solve_linear(push, value))
-            return y, _norm(residual(y)), iteration + 1
+            return y, norm(residual(y)), iteration + 1
 
-        y, error, count = jax.lax.while_loop(unfinished, improve, (start, _norm(residual(start)), jnp.int32(0)))
+        y, error, count = jax.lax.while_loop(unfinished, improve, (start, norm(residual(start)), jnp.int32(0)))
         return y, error <= target, count
 
 
 def _solve_linear(matrix, right):
     """Solve a linear system given by products with its matrix; to about six digits, or nine in float64."""
-    precision = 1e-6 if _norm(right).dtype == jnp.float32 else 1e-9
+    precision = 1e-6 if norm(right).dtype == jnp.float32 else 1e-9
     return gmres(matrix, right, tol=precision)[0]
 
 
@@ -88,7 +88,3 @@ def implicit(tolerance=1e-4, iterations=20):
     _checks.positive("tolerance", tolerance, example="implicit(tolerance=1e-4)")
     _checks.whole("iterations", iterations, minimum=1, example="implicit(iterations=20)")
     return Implicit(tolerance, int(iterations))
-
-
-def _norm(tree):
-    return jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(tree)))

@@ -51,6 +51,24 @@ def move_both(x, lr, push):
     return Players(*(move(part, rate, force) for part, rate, force in zip(x, lr, push, strict=True)))
 
 
+def dot(left, right):
+    """Return the inner product of two trees, all their entries taken together.
+
+    >>> dot(Players(jnp.ones(2), 3.0), Players(jnp.ones(2), 2.0))
+    Array(8., dtype=float32)
+    """
+    return sum(jnp.vdot(a, b) for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True))
+
+
+def norm(tree):
+    """Return the Euclidean norm of a tree.
+
+    >>> norm(Players(jnp.array([3.0]), jnp.array([4.0])))
+    Array(5., dtype=float32)
+    """
+    return jnp.sqrt(dot(tree, tree))
+
+
 def take_turns(order, advance, field, x, memory, key):
     """Let each player `advance(player, position, force, memory) -> (position, memory)` from its own force.
 

@@ -15,12 +15,13 @@ D is positive where it believes an image to be real. In `games.dirac` the sign i
 the sign of omega and leaves the dynamics as they are.
 """
 
+from gansde_lib.games.perceptron import Layer, mlp
 from gansde_lib.neural.convolutions import Doubling, Halving, convolutional_pair
 from gansde_lib.neural.coverage import SHARE, Quality, Reference, classify, quality, reference
 from gansde_lib.neural.curvature import sharpness
 from gansde_lib.neural.distance import median_distance, mmd, mmd_floor
 from gansde_lib.neural.gan import NETWORKS, digits_gan
-from gansde_lib.neural.networks import Layer, digits, generate, labels, mlp, score, tile
+from gansde_lib.neural.networks import digits, generate, labels, score, tile
 from gansde_lib.neural.spectra import EXTREMES, field_eigenvalues, follow_mode
 from gansde_lib.neural.training import Run, train
 

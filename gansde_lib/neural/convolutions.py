@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gansde_lib import _checks
-from gansde_lib.neural.networks import mlp
+from gansde_lib.games.perceptron import mlp
 
 
 class Halving(NamedTuple):

@@ -6,8 +6,9 @@ import numpy as np
 
 from gansde_lib import _checks
 from gansde_lib.games import Players, Sample, gan
+from gansde_lib.games.perceptron import mlp
 from gansde_lib.neural.convolutions import convolutional_pair
-from gansde_lib.neural.networks import digits, generate, mlp, score
+from gansde_lib.neural.networks import digits, generate, score
 
 NETWORKS = {"perceptron": (24, 16), "convolutional": (6, 6)}
 """The kinds of pairs, with the widths that `digits_gan` gives them by default."""

@@ -1,23 +1,12 @@
-"""The digits, the perceptrons of both players, and a sheet of images to look at."""
+"""The digits, what both players make of images, and a sheet of images to look at."""
 
 import functools
-from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import sklearn.datasets
 
-
-class Layer(NamedTuple):
-    """An affine map: `weight` of shape (inputs, outputs) and `bias` of shape (outputs,)."""
-
-    weight: Any
-    bias: Any
-
-    def __call__(self, points):
-        """Apply the map to a vector or to each row of vectors."""
-        return points @ self.weight + self.bias
+from gansde_lib.games.perceptron import apply_layers
 
 
 @functools.cache
@@ -46,24 +35,6 @@ def digits():
     return images
 
 
-def mlp(key, widths):
-    r"""Return the layers of a perceptron: weights from :math:`N(0, 1/\text{inputs})`, biases zero.
-
-    With this scaling a layer keeps the variance of independent inputs of variance one.
-
-    >>> [layer.weight.shape for layer in mlp(jax.random.key(0), (10, 24, 64))]
-    [(10, 24), (24, 64)]
-    """
-    pairs = zip(jax.random.split(key, len(widths) - 1), widths[:-1], widths[1:], strict=True)
-    return tuple(Layer(jax.random.normal(k, (n, m)) / n**0.5, jnp.zeros(m)) for k, n, m in pairs)
-
-
-def _apply(layers, points):
-    for layer in layers[:-1]:
-        points = jnp.tanh(layer(points))
-    return layers[-1](points)
-
-
 def generate(theta, latent):
     """Return the generator's images G(z), each pixel between -1 and 1.
 
@@ -74,7 +45,9 @@ def generate(theta, latent):
     Raises:
         ValueError: if the latent points do not fit the first layer.
 
-    >>> generate(mlp(jax.random.key(0), (10, 24, 64)), jnp.zeros((5, 10))).shape
+    >>> import jax
+    >>> from gansde_lib import neural
+    >>> generate(neural.mlp(jax.random.key(0), (10, 24, 64)), jnp.zeros((5, 10))).shape
     (5, 64)
     """
     wanted = theta[0].weight.shape[0]
@@ -83,16 +56,18 @@ def generate(theta, latent):
             f"latent must have shape ({wanted},) or (n, {wanted}), found {jnp.shape(latent)}; "
             f"for example generate(x.theta, jax.random.normal(key, (100, {wanted})))"
         )
-    return jnp.tanh(_apply(theta, latent))
+    return jnp.tanh(apply_layers(theta, latent))
 
 
 def score(omega, images):
     """Return the discriminator's score D(x) of an image, or of each row of images; positive means "real".
 
-    >>> score(mlp(jax.random.key(0), (64, 16, 1)), digits()[:5]).shape
+    >>> import jax
+    >>> from gansde_lib import neural
+    >>> score(neural.mlp(jax.random.key(0), (64, 16, 1)), digits()[:5]).shape
     (5,)
     """
-    return _apply(omega, images)[..., 0]
+    return apply_layers(omega, images)[..., 0]
 
 
 def tile(images, columns):

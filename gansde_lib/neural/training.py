@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from gansde_lib import gda
 from gansde_lib.games import Players
+from gansde_lib.gda.plain import norm
 
 
 class Run(NamedTuple):
@@ -63,10 +64,6 @@ def _measure(game, players):
     """Payoff and gradient norms along recorded players, one record at a time to keep memory small."""
 
     def measure(x):
-        return game.value(x), Players(*map(_norm, game.field(x)))
+        return game.value(x), Players(*map(norm, game.field(x)))
 
     return jax.lax.map(measure, players)
-
-
-def _norm(parameters):
-    return jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(parameters)))
