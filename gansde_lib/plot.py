@@ -145,6 +145,10 @@ def _with_variables(svg):
     """Drop the XML prologue and metadata and replace the palette by CSS variables."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    # Matplotlib styles `*`, which in a page means everything: each figure would restyle all others.
+    svg = re.sub(r"<defs>\s*<style[^>]*>.*?</style>\s*</defs>", "", svg, flags=re.DOTALL)
+    svg = svg.replace("<svg ", '<svg stroke-linejoin="round" stroke-linecap="butt" ', 1)
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # nobody refers to them, and two figures would share them
     # A fixed size in points would beat the stylesheet; the viewBox keeps the proportions.
     svg = re.sub(r'<svg ([^>]*?)width="[^"]*pt"', r'<svg aria-hidden="true" focusable="false" \1', svg, count=1)
     svg = re.sub(r'(<svg [^>]*?)height="[^"]*pt"', r"\1", svg, count=1)

@@ -89,7 +89,12 @@ def sweep(function, *axes, chunk=4096):
     Array([[ 0.,  1.,  2.],
            [10., 11., 12.]], dtype=float32)
     """
-    points = [grid.ravel() for grid in jnp.meshgrid(*(jnp.asarray(axis) for axis in axes), indexing="ij")]
-    values = jax.lax.map(lambda point: function(*point), tuple(points), batch_size=min(chunk, points[0].size))
     shape = tuple(np.size(axis) for axis in axes)
-    return jax.tree.map(lambda value: value.reshape(shape + value.shape[1:]), values)
+
+    @jax.jit  # as one program: each reshape alone would be another
+    def at_all_points(*axes):
+        points = tuple(grid.ravel() for grid in jnp.meshgrid(*axes, indexing="ij"))
+        values = jax.lax.map(lambda point: function(*point), points, batch_size=min(chunk, points[0].size))
+        return jax.tree.map(lambda value: value.reshape(shape + value.shape[1:]), values)
+
+    return at_all_points(*map(jnp.asarray, axes))

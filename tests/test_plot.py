@@ -82,3 +82,10 @@ def test_path_and_unit_circle():
     plot.unit_circle(axes[1])
     np.testing.assert_allclose(np.linalg.norm(axes[1].lines[0].get_xydata(), axis=1), 1)
     plt.close(fig)
+
+
+def test_a_figure_styles_and_names_nothing_outside_itself():
+    svg = publish().svg
+    assert "<style" not in svg and 'stroke-linejoin="round"' in svg
+    named = set(re.findall(r'id="([^"]+)"', svg))
+    assert named == set(re.findall(r'(?:href="|url\()#([^")]+)', svg)), "only what is referred to has a name"
