@@ -1,13 +1,26 @@
 """Dynamics of GAN training: the library under the book.
 
-Modules carry the names of the chapters that explain them: `games`, `gda`, `neural`. Four more serve all chapters:
-`simulate`, `plot`, `evidence` and `live`.
+Modules carry the names of the chapters that explain them: `games`, `gda`, `neural`, `noise`, `sde`.
+Four more serve all chapters: `simulate`, `plot`, `evidence` and `live`.
 """
 
-from gansde_lib import evidence, games, gda, live, neural, plot, simulate
+from gansde_lib import evidence, games, gda, live, neural, noise, plot, sde, simulate
 from gansde_lib.games import Game, Players
 from gansde_lib.live import Explorer
 
 __version__ = "0.1.0"
 
-__all__ = ["Explorer", "Game", "Players", "evidence", "games", "gda", "live", "neural", "plot", "simulate"]
+__all__ = [
+    "Explorer",
+    "Game",
+    "Players",
+    "evidence",
+    "games",
+    "gda",
+    "live",
+    "neural",
+    "noise",
+    "plot",
+    "sde",
+    "simulate",
+]

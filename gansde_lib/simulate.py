@@ -74,6 +74,44 @@ def ensemble(simulate, *, size, key, chunk=1024):
     return jax.lax.map(lambda i: simulate(jax.random.fold_in(key, i)), jnp.arange(size), batch_size=min(chunk, size))
 
 
+def moments(simulate, *, size, key, chunk=1024):
+    """Return mean and variance over the paths that `ensemble` would return, without storing them.
+
+    Args:
+        simulate, size, key: as in `ensemble`; the paths are the same.
+        chunk: how many paths run side by side, and are added up before the next ones start.
+
+    Returns:
+        The mean and the variance (divided by size - 1), each with the structure of one result.
+
+    >>> mean, variance = moments(lambda key: jax.random.normal(key, (10,)), size=500, key=jax.random.key(0))
+    >>> mean.shape, bool(abs(variance.mean() - 1) < 0.1)
+    ((10,), True)
+    """
+    _checks.whole("size", size, minimum=1, example="moments(simulate, size=1000, key=jax.random.key(0))")
+    chunk = min(chunk, size)
+
+    def add(state, first):
+        numbers = first + jnp.arange(chunk)
+        values = jax.vmap(lambda i: simulate(jax.random.fold_in(key, i)))(numbers)
+        counts = jnp.minimum(size - first, chunk)
+
+        def merge(mean, spread, value):
+            # Means and sums of squared deviations of two groups give those of their union, without cancellation.
+            inside = (numbers < size).reshape((chunk,) + (1,) * (value.ndim - 1))
+            middle = jnp.where(inside, value, 0).sum(0) / counts
+            own = jnp.where(inside, (value - middle) ** 2, 0).sum(0)
+            shift, share = middle - mean, counts / (first + counts)
+            return mean + share * shift, spread + own + first * share * shift**2
+
+        pairs = jax.tree.map(merge, *state, values)
+        return jax.tree.transpose(jax.tree.structure(values), jax.tree.structure((0, 0)), pairs), None
+
+    zero = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(simulate, key))
+    (mean, spread), _ = jax.lax.scan(add, (zero, zero), jnp.arange(0, size, chunk))
+    return mean, jax.tree.map(lambda leaf: leaf / max(size - 1, 1), spread)
+
+
 def sweep(function, *axes, chunk=4096):
     """Return `function(a, b, ...)` at all points of the grid spanned by `axes`.
 

@@ -162,17 +162,26 @@ def _draw(samples, key, batch):
     return jax.tree.map(lambda leaf: jnp.asarray(leaf)[chosen], samples)
 
 
-def _mean(payoff, x, samples):
-    """Mean payoff over the leading axis, or over all pairs of a `Product`."""
+def values(payoff, x, samples):
+    """Return the payoff of each sample along the leading axis, or of all pairs of a `Product` as a matrix.
+
+    >>> values(lambda theta, omega, sample: theta * omega * sample, Players(2.0, 3.0), np.arange(3.0))
+    Array([ 0.,  6., 12.], dtype=float32)
+    """
     samples = jax.tree.map(jnp.asarray, samples)
     if isinstance(samples, Product):
         over_latent = jax.vmap(lambda real, latent: payoff(x.theta, x.omega, Sample(real, latent)), in_axes=(None, 0))
-        values = jax.vmap(over_latent, in_axes=(0, None))(*samples)
+        found = jax.vmap(over_latent, in_axes=(0, None))(*samples)
     else:
-        values = jax.vmap(lambda sample: payoff(x.theta, x.omega, sample))(samples)
-    if values.ndim != 1 + isinstance(samples, Product):
+        found = jax.vmap(lambda sample: payoff(x.theta, x.omega, sample))(samples)
+    if found.ndim != 1 + isinstance(samples, Product):
         raise ValueError(
-            f"the payoff of one sample must be a scalar, found {values.ndim - 1 - isinstance(samples, Product)} axes; "
+            f"the payoff of one sample must be a scalar, found {found.ndim - 1 - isinstance(samples, Product)} axes; "
             "for example lambda theta, omega, sample: jnp.vdot(theta, omega)"
         )
-    return jnp.mean(values)
+    return found
+
+
+def _mean(payoff, x, samples):
+    """Mean payoff over the leading axis, or over all pairs of a `Product`."""
+    return jnp.mean(values(payoff, x, samples))
