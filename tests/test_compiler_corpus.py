@@ -204,6 +204,7 @@ def updates(x, n):
         jnp.zeros(10).at[jnp.clip(WHOLE, 0, 9)].add(1.0),
         jnp.zeros((3, 2)).at[n % 3, 1].set(2.0),
         x[:2].at[n % 2].add(1.0),
+        jnp.zeros(5).at[0].set(n * 1.0),  # a constant place among zeros
     )
 
 

@@ -35,7 +35,7 @@ def sympy_drift(rates, batch, update, shared):
     symbols, e = sympy.symbols("t0 t1 w0"), sympy.Symbol("e")
     r = [sympy.Rational(str(rates[0]))] * 2 + [sympy.Rational(str(rates[1]))]
 
-    def fields(weights):
+    def symbolic(weights):
         c = [sum(sympy.Rational(str(v)) * w for v, w in zip(column, weights, strict=True)) for column in COEFFICIENTS.T]
         payoff = sum(
             v * symbols[0] ** a * symbols[1] ** b * symbols[2] ** d for v, (a, b, d) in zip(c, MONOMIALS, strict=True)
@@ -50,14 +50,14 @@ def sympy_drift(rates, batch, update, shared):
         ]
 
     draws = list(itertools.product(range(3), repeat=batch))
-    drawn = [fields([sympy.Rational(row.count(k), batch) for k in range(3)]) for row in draws]
+    drawn = [symbolic([sympy.Rational(row.count(k), batch) for k in range(3)]) for row in draws]
     pairs = [(f, f) for f in drawn] if shared else list(itertools.product(drawn, drawn))
     point = dict(zip(symbols, map(sympy.Rational, map(str, flat(X))), strict=True))
     second = [0, 0, 0]
     for theta_field, omega_field in pairs:
         for i, moved in enumerate(update_by(theta_field, omega_field)):
             second[i] += sympy.expand(moved.subs(point)).coeff(e, 2) / len(pairs)
-    mean = fields([sympy.Rational(1, 3)] * 3)
+    mean = symbolic([sympy.Rational(1, 3)] * 3)
     along = [sum(sympy.diff(f, s) * g for s, g in zip(symbols, mean, strict=True)) for f in mean]
     return [float((f + b - a / 2).subs(point)) for f, a, b in zip(mean, along, second, strict=True)]
 
@@ -92,17 +92,21 @@ def test_drift_of_the_damped_rotation(update):
     np.testing.assert_allclose(flat(found), expected, rtol=1e-12)
 
 
+@jax.jit
+def fields(x):
+    return noise.per_sample_field(CUBIC, x)
+
+
 def draws(batch, update, shared, lr, x):
     """One update of the cubic game for all minibatches: states and probabilities."""
     weights, chances = batches.minibatches(3, batch)
-    field = jax.jit(lambda y: noise.per_sample_field(CUBIC, y))
     rate = np.array([lr[0], lr[0], lr[1]])
 
     def ends(own, others):
         y = flat(x)
-        moved = y + rate * (others @ np.asarray(field(x))) * np.array([0, 0, 1])
+        moved = y + rate * (others @ np.asarray(fields(x))) * np.array([0, 0, 1])
         seen = Players(x.theta, moved[2:]) if update == "alternating" else x
-        return moved + rate * (own @ np.asarray(field(seen))) * np.array([1, 1, 0])
+        return moved + rate * (own @ np.asarray(fields(seen))) * np.array([1, 1, 0])
 
     if shared:
         return np.array([ends(w, w) for w in weights]), chances
@@ -110,9 +114,10 @@ def draws(batch, update, shared, lr, x):
     return np.array([ends(a, b) for (a, _), (b, _) in pairs]), np.array([p * q for (_, p), (_, q) in pairs])
 
 
+@jax.jit
 def small_noise_step(equation, x):
     """Mean and covariance of the equation after one update, along its noiseless path: right to fourth order."""
-    _, unravel = ravel_pytree(x)
+    start, unravel = ravel_pytree(x)
 
     def drift(y):
         return ravel_pytree(equation.drift(unravel(y)))[0]
@@ -125,20 +130,19 @@ def small_noise_step(equation, x):
     def add(state, h, push):
         return jax.tree.map(lambda a, b: a + h * b, state, push)
 
-    @jax.jit
     def step(state, h):
-        first = change(state)
-        second = change(add(state, h / 2, first))
-        third = change(add(state, h / 2, second))
-        fourth = change(add(state, h, third))
-        return jax.tree.map(
-            lambda s, a, b, c, d: s + h / 6 * (a + 2 * b + 2 * c + d), state, first, second, third, fourth
-        )
+        """Runge and Kutta's classical one; a loop over its stages compiles a quarter of the code."""
 
-    state = (ravel_pytree(x)[0], jnp.zeros((3, 3)))
-    for _ in range(4):
-        state = step(state, 0.25)
-    return map(np.asarray, state)
+        def stage(carry, number):
+            push, total = carry
+            push = change(add(state, jnp.array([0, h / 2, h / 2, h])[number], push))
+            return (push, add(total, jnp.array([1, 2, 2, 1])[number] / 6, push)), None
+
+        still = jax.tree.map(jnp.zeros_like, state)
+        (_, push), _ = jax.lax.scan(stage, (still, still), jnp.arange(4))
+        return add(state, h, push), None
+
+    return jax.lax.scan(step, (start, jnp.zeros((start.size, start.size))), jnp.full(4, 0.25))[0]
 
 
 @pytest.mark.parametrize(("update", "shared"), SCHEMES)

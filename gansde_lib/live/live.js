@@ -136,7 +136,7 @@ const MARKS = {
     const x = columns(outputs[mark.x]), y = columns(outputs[mark.y]);
     context.strokeStyle = context.fillStyle = pen.colours[mark.color];
     context.lineWidth = 2;
-    const put = (k, j) => marker(context, mark.marker, pen.x(x.at(k, j)), pen.y(y.at(k, j)));
+    const put = (k, j) => marker(context, mark, pen.x(x.at(k, j)), pen.y(y.at(k, j)));
     if (shape.length === 2) for (let j = 0; j < x.count; j += 1) put(Math.min(x.length - 1, Math.floor(pen.time)), j);
     else for (let k = 0; k < x.length; k += 1) put(k, 0);
   },
@@ -233,16 +233,16 @@ function dot(context, x, y, radius) {
   context.fill();
 }
 
-function marker(context, shape, x, y) {
+function marker(context, { marker: shape, radius }, x, y) {
   if (Number.isNaN(x + y)) return;
-  if (shape === "circle") return dot(context, x, y, 4.5);
+  if (shape === "circle") return dot(context, x, y, radius);
   const corners = {
     square: [[-4, -4], [4, -4], [4, 4], [-4, 4]],
     triangle: [[0, -5], [5, 4], [-5, 4]],
     cross: [[-4, -4], [4, 4], [0, 0], [4, -4], [-4, 4]],
   }[shape];
   context.beginPath();
-  corners.forEach(([dx, dy]) => context.lineTo(x + dx, y + dy));
+  corners.forEach(([dx, dy]) => context.lineTo(x + (dx * radius) / 4.5, y + (dy * radius) / 4.5));
   shape === "cross" ? context.stroke() : context.fill();
 }
 

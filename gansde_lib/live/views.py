@@ -106,7 +106,10 @@ class Line(NamedTuple):
 
 
 class Points(NamedTuple):
-    """Points: particles, eigenvalues. Of points over time (T, points) the last are shown, or those being played."""
+    """Points: particles, eigenvalues. Of points over time (T, points) the last are shown, or those being played.
+
+    `radius` is in pixels; where many points overlap a smaller one shows how dense they lie.
+    """
 
     OUTPUTS = ("x", "y")
 
@@ -115,13 +118,14 @@ class Points(NamedTuple):
     color: str = "purple"
     label: str = ""
     marker: str = "circle"
+    radius: float = 4.5
 
     def draw(self, axes, panel, result):
         """Draw on matplotlib axes."""
         x, y = (_bounded(result[name]) for name in (self.x, self.y))
         if x.ndim == 2:
             x, y = x[-1], y[-1]
-        style = {"color": COLOURS[self.color], "markersize": 6, "linestyle": "none", "label": self.label or None}
+        style = {"color": COLOURS[self.color], "markersize": self.radius / 0.75, "linestyle": "none", "label": self.label or None}
         axes.plot(np.ravel(x), np.ravel(y), marker=MARKERS[self.marker], **style)
 
 

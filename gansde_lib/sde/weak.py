@@ -33,7 +33,7 @@ class Estimate(NamedTuple):
 
 
 class WeakError(NamedTuple):
-    """The `difference` of the expectations, equation less training, its standard `error`, and the two `Estimate`s."""
+    """The `difference` of the expectations, equation less training, its standard `error`, and both estimates (`Estimate`)."""
 
     difference: Any
     error: Any

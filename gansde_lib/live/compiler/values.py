@@ -212,10 +212,10 @@ def _window(writer, old, update, index, starts, sizes, tests, change):
         low, high = offset.bounds
         if low >= size or high < 0:
             return old
+        depth = max(depth, offset.depth)  # of the test, which may need a loop that the clamped place does not
         if low < 0 or high >= size:
             tests.append(f"(uint)({offset.text}) < {size}u")
             offset = writer.clamp_index(offset, size - 1)
-        depth = max(depth, offset.depth)
         inner.append(offset)
     new = update.at(tuple(inner))
     new = new if change is None else Expression(change(old.text, new.text), max(old.depth, new.depth), False)
