@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+import jax
 import pytest
 from nbval.plugin import IPyNbCell
 from playwright.sync_api import sync_playwright
@@ -42,6 +43,13 @@ def browser():
         running = playwright.chromium.launch(executable_path=executable, args=chromium.FLAGS)
         yield running
         running.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_programs():
+    """Drop compiled programs after each module: a process cannot map as many as all tests need, and would crash."""
+    yield
+    jax.clear_caches()
 
 
 def pytest_collection_modifyitems(items):

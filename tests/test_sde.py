@@ -92,11 +92,6 @@ def test_drift_of_the_damped_rotation(update):
     np.testing.assert_allclose(flat(found), expected, rtol=1e-12)
 
 
-@jax.jit
-def fields(x):
-    return noise.per_sample_field(CUBIC, x)
-
-
 def draws(batch, update, shared, lr, x):
     """One update of the cubic game for all minibatches: states and probabilities."""
     weights, chances = batches.minibatches(3, batch)
@@ -104,9 +99,9 @@ def draws(batch, update, shared, lr, x):
 
     def ends(own, others):
         y = flat(x)
-        moved = y + rate * (others @ np.asarray(fields(x))) * np.array([0, 0, 1])
+        moved = y + rate * (others @ np.asarray(noise.per_sample_field(CUBIC, x))) * np.array([0, 0, 1])
         seen = Players(x.theta, moved[2:]) if update == "alternating" else x
-        return moved + rate * (own @ np.asarray(fields(seen))) * np.array([1, 1, 0])
+        return moved + rate * (own @ np.asarray(noise.per_sample_field(CUBIC, seen))) * np.array([1, 1, 0])
 
     if shared:
         return np.array([ends(w, w) for w in weights]), chances
