@@ -157,7 +157,7 @@ def moves(explorer):
         elif isinstance(control, Choice):
             other = next(option for option in control.options if option != control.start)
             yield f"{name} by keyboard", functools.partial(press, label=control.start, key="ArrowRight", role="radio")
-            yield f"{name} by mouse", lambda page, other=other: page.get_by_role("radio", name=other, exact=True).click()
+            yield f"{name} by mouse", functools.partial(pick, label=other)
         elif isinstance(control, Seed):
             yield f"{name} by keyboard", functools.partial(press, label=control.label, key="ArrowUp", role="spinbutton")
             yield f"{name} by mouse", lambda page: page.get_by_role("button", name="re-roll").click()
@@ -179,6 +179,10 @@ def press(page, *, label, key, role="slider"):
 def click_slider(page, *, label, at):
     box = page.get_by_role("slider", name=label, exact=True).bounding_box()
     page.mouse.click(box["x"] + at * box["width"], box["y"] + box["height"] / 2)
+
+
+def pick(page, *, label):
+    page.get_by_role("radio", name=label, exact=True).click()
 
 
 def click_picture(page):

@@ -125,8 +125,9 @@ class Points(NamedTuple):
         x, y = (_bounded(result[name]) for name in (self.x, self.y))
         if x.ndim == 2:
             x, y = x[-1], y[-1]
-        style = {"color": COLOURS[self.color], "markersize": self.radius / 0.75, "linestyle": "none", "label": self.label or None}
-        axes.plot(np.ravel(x), np.ravel(y), marker=MARKERS[self.marker], **style)
+        style = {"color": COLOURS[self.color], "linestyle": "none", "label": self.label or None}
+        size = self.radius / 0.75  # matplotlib's is a diameter in points
+        axes.plot(np.ravel(x), np.ravel(y), marker=MARKERS[self.marker], markersize=size, **style)
 
 
 class Arrows(NamedTuple):

@@ -33,7 +33,7 @@ class Estimate(NamedTuple):
 
 
 class WeakError(NamedTuple):
-    """The `difference` of the expectations, equation less training, its standard `error`, and both estimates (`Estimate`)."""
+    """The `difference` of the expectations, equation less training, its standard `error`, and both estimates."""
 
     difference: Any
     error: Any
