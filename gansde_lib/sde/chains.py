@@ -39,7 +39,7 @@ def affine_samples(game, x):
         x = moments.as_double(x)
         size = ravel_pytree(x)[0].size
         points, trial = moments.points(size)[: size + 1], np.cos(1 + np.arange(size))
-        values = _fields(game, x, np.vstack([points, trial]))
+        values = np.asarray(_fields(game, x, np.vstack([points, trial])))
     values, tried = values[:-1], values[-1]
     found = np.concatenate([values[:1], values[1:] - values[0]]).transpose(1, 2, 0)
     if not np.allclose(found @ np.concatenate([[1.0], trial]), tried, rtol=1e-9, atol=1e-9 * np.abs(values).max()):
@@ -51,13 +51,9 @@ def affine_samples(game, x):
 
 
 @jax.jit
-def _jitted_fields(game, x, points):
+def _fields(game, x, points):
     unravel = ravel_pytree(x)[1]
     return jax.vmap(lambda point: noise.per_sample_field(game, unravel(point)))(points)
-
-
-def _fields(game, x, points):
-    return np.asarray(_jitted_fields(game, x, points))
 
 
 def _embed(fields, scale, mask):

@@ -78,19 +78,18 @@ class Equation:
         """Return the covariance of the displacement per update, of shape (d, d) in raveled coordinates."""
         x = as_players(x)
         flat, unravel = ravel_pytree(x)
-        count = noise.samples.count_theta(x)
         if self.batch is None or self.sampling == "epochs" or self.kind == "none":
             return jnp.zeros((flat.size, flat.size), flat.dtype)
 
         def plain(flat):
             scale = corrections.scales(self.lr, x)
             matrix = noise.covariance(self.game, unravel(flat)) * jnp.asarray(self.share, flat.dtype)
-            return restrict(matrix, count, "full" if self.shared_batch else "block") * scale[:, None] * scale
+            return restrict(matrix, x, "full" if self.shared_batch else "block") * scale[:, None] * scale
 
         matrix = plain(flat)
         if self.covariance_correction:
             matrix = matrix + corrections.covariance_correction(self, x, plain)
-        return restrict(matrix, count, self.kind)
+        return restrict(matrix, x, self.kind)
 
     def noise(self, x, key):
         """Return one Gaussian displacement with covariance `covariance(x)`, as `Players`, without forming a matrix.

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from gansde_lib import _checks, gda, simulate
-from gansde_lib.gda.training import stochastic_field
 from gansde_lib.sde import schemes
 
 
@@ -88,7 +87,7 @@ def backward_error(equation, x0, *, steps=1, update=None, substeps=8):
 
 @functools.partial(jax.jit, static_argnames="substeps")
 def _backward_error(equation, x0, rule, steps, *, substeps):
-    field = stochastic_field(equation.game)
+    field = gda.stochastic_field(equation.game)
 
     def advance(_, state):
         (x, memory), y = state

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from gansde_lib import _checks
+from gansde_lib import _checks, noise
 
 
 def _square(matrix, name):
@@ -92,25 +92,25 @@ def factor(matrix):
     return jnp.stack(columns, axis=-1)
 
 
-def restrict(matrix, count, kind):
+def restrict(matrix, x, kind):
     """Return the matrix as it is ("full"), without cross blocks ("block"), as its "diagonal", or zeros ("none").
 
     Args:
         matrix: shape (d, d).
-        count: how many of the d coordinates are theta's.
+        x: `Players` with d parameters in all.
         kind: one of `KINDS`.
 
-    >>> restrict(jnp.ones((2, 2)), 1, "block")
+    >>> from gansde_lib.games import Players
+    >>> restrict(jnp.ones((2, 2)), Players(0.0, 0.0), "block")
     Array([[1., 0.],
            [0., 1.]], dtype=float32)
     """
     _checks.choice("covariance", kind, KINDS, example='covariance="block"')
-    index = jnp.arange(matrix.shape[-1])
     if kind == "full":
         return matrix
     if kind == "block":
-        first = index < count
-        return jnp.where(first[:, None] == first, matrix, 0.0)
+        return noise.without_cross_block(matrix, x)
+    index = jnp.arange(matrix.shape[-1])
     return jnp.where((index[:, None] == index) & (kind == "diagonal"), matrix, 0.0)
 
 

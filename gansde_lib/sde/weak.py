@@ -22,7 +22,7 @@ from jax.flatten_util import ravel_pytree
 from gansde_lib import _checks, gda, noise, simulate
 from gansde_lib.sde import schemes
 from gansde_lib.sde.corrections import scales
-from gansde_lib.sde.roots import factor, restrict
+from gansde_lib.sde.roots import factor
 
 
 class Estimate(NamedTuple):
@@ -154,9 +154,8 @@ def _train(game, lr, x0, key, path, products, steps, *, update, function, batch,
     scale = scales(lr, x0)
 
     def spread(x):
-        matrix = noise.covariance(game, unravel(x)) / batch
-        kept = restrict(matrix, noise.samples.count_theta(x0), "full" if shared_batch else "block")
-        return ravel_pytree(game.field(unravel(x)))[0], kept * scale[:, None] * scale
+        matrix = noise.batch_covariance(game, unravel(x), batch=batch, shared_batch=shared_batch)
+        return ravel_pytree(game.field(unravel(x)))[0], matrix * scale[:, None] * scale
 
     means, covariances = jax.lax.map(spread, path)
 
