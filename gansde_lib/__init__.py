@@ -1,10 +1,11 @@
 """Dynamics of GAN training: the library under the book.
 
-Modules carry the names of the chapters that explain them: `games`, `gda`, `neural`, `noise`, `sde`.
+Modules carry the names of the chapters that explain them: `games`, `gda`, `neural`, `noise`, `sde`, `invariant`,
+`fdr`, `schedule`.
 Four more serve all chapters: `simulate`, `plot`, `evidence` and `live`.
 """
 
-from gansde_lib import evidence, games, gda, live, neural, noise, plot, sde, simulate
+from gansde_lib import evidence, fdr, games, gda, invariant, live, neural, noise, plot, schedule, sde, simulate
 from gansde_lib.games import Game, Players
 from gansde_lib.live import Explorer
 
@@ -15,12 +16,15 @@ __all__ = [
     "Game",
     "Players",
     "evidence",
+    "fdr",
     "games",
     "gda",
+    "invariant",
     "live",
     "neural",
     "noise",
     "plot",
+    "schedule",
     "sde",
     "simulate",
 ]

@@ -26,7 +26,7 @@ from gansde_lib.live import (
     View,
 )
 
-CHAPTERS = ("games", "gda", "neural", "noise", "sde", "live_figures")
+CHAPTERS = ("games", "gda", "neural", "noise", "sde", "invariant", "fdr", "schedule", "live_figures")
 
 
 @functools.cache

@@ -36,9 +36,15 @@ COMPARED = {
 TOLERANCES = {("convergence_map", "rate"): 1e-4, ("repaired_rules", "radius"): 1e-4, ("repaired_rules", "theory"): 5e-4}
 TOLERANCES |= {("minibatch_cloud", "correlation"): 1e-3}  # near 0 a sum of 400 products that cancel
 TOLERANCES |= {("averages", "z"): 5e-4}  # the largest stable draws are powers of cosines near 0
+# The sides of the payoff relation are differences that nearly cancel, and a ratio divides by one of them.
+TOLERANCES |= {("filling", name): tolerance for name, tolerance in {"ratio": 2e-3, "found": 2e-3, "z": 2e-2}.items()}
 # Distances between two paths that nearly agree, and weak errors, are small differences of large numbers.
 TOLERANCES |= {("corrections", name): 5e-4 for name in ("miss", "miss_modified")}
 TOLERANCES |= {("weak_errors", name): 2e-3 for name in ("error", "first", "second")} | {("weak_errors", "slope"): 2e-2}
+# Sums over thousands of steps of small distances from a saddle that lies up to 7 away from zero.
+TOLERANCES |= {
+    ("watched_rates", f"{what}_{rule}"): 1e-3 for what in ("error", "late", "ratio") for rule in ("sum", "exact")
+}
 
 
 def ends(control):

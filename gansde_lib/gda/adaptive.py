@@ -2,11 +2,11 @@
 
 import functools
 from dataclasses import dataclass, field
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+from jax.tree_util import Partial
 
 from gansde_lib.games import Players
 from gansde_lib.gda.plain import check_order, dot, move, register, take_turns
@@ -59,22 +59,23 @@ class Optax:
     .. math:: \theta' = \theta + \eta_\theta T(-F_\theta), \qquad \omega' = \omega + \eta_\omega T(-F_\omega),
 
     where T maps the gradient of what a player minimises to its update; it is built for the learning rate 1, and the
-    player's rate scales what it returns.
+    player's rate scales what it returns. `transformation` holds one T for each player. Its functions are part of the
+    structure; numbers that they carry, as those of `jax.tree_util.Partial` do, are leaves.
     """
 
-    transformation: Any = field(metadata={"static": True})
+    transformation: Players
     order: str = field(default="simultaneous", metadata={"static": True})
 
     def init(self, x):
         """Return the state of the transformation for each player."""
-        return Players(*(self.transformation.init(part) for part in x))
+        return Players(*(own.init(part) for own, part in zip(self.transformation, x, strict=True)))
 
     def step(self, field, x, memory, *, lr, key):
         """Let the transformation turn each player's gradient into its update."""
 
         def advance(player, position, force, memory):
             gradient = jax.tree.map(jnp.negative, force)
-            update, memory = self.transformation.update(gradient, memory, position)
+            update, memory = self.transformation[player].update(gradient, memory, position)
             return move(position, lr[player], update), memory
 
         return take_turns(self.order, advance, field, x, memory, key)
@@ -84,8 +85,9 @@ def optax_rule(transformation, order="simultaneous"):
     """Return the rule that gives each player its own copy of an `optax.GradientTransformation`.
 
     Args:
-        transformation: built for the learning rate 1, such as `optax.rmsprop(1.0)`: `lr` of the run scales it.
-            Keep the object: a run with another one, even an equal one, compiles again.
+        transformation: built for the learning rate 1, such as `optax.rmsprop(1.0)`: `lr` of the run scales it. Or
+            `Players` of two. Keep the object: a run with another one, even an equal one, compiles again, unless its
+            init and update are `jax.tree_util.Partial` of the same functions, as those of `schedule` are.
         order: "simultaneous", or "alternating" with omega first.
 
     Raises:
@@ -97,12 +99,27 @@ def optax_rule(transformation, order="simultaneous"):
     >>> bool((path.theta == gda.run(games.bilinear(1.0), Players(1.0, 0.0), **options).theta).all())
     True
     """
-    if not (hasattr(transformation, "init") and hasattr(transformation, "update")):
-        raise ValueError(
-            f"transformation must be an optax.GradientTransformation, found {transformation!r}; "
-            "for example optax_rule(optax.rmsprop(1.0))"
-        )
-    return Optax(transformation, check_order(order))
+    return Optax(as_pair(transformation), check_order(order))
+
+
+def as_pair(transformation):
+    """Return `Players` of two transformations, from two or from one for both, as pytrees.
+
+    >>> as_pair(optax.sgd(1.0)).theta.update == as_pair(optax.sgd(1.0)).omega.update  # other functions
+    False
+    """
+
+    def as_tree(one):
+        if not (hasattr(one, "init") and hasattr(one, "update")):
+            raise ValueError(
+                f"transformation must be an optax.GradientTransformation, found {one!r}; "
+                "for example optax_rule(optax.rmsprop(1.0))"
+            )
+        functions = (f if isinstance(f, Partial) else Partial(f) for f in (one.init, one.update))
+        return optax.GradientTransformationExtraArgs(*functions)
+
+    both = transformation if isinstance(transformation, Players) else (transformation, transformation)
+    return Players(*map(as_tree, both))
 
 
 @functools.cache  # equal settings give the same object, so that runs with them share what was compiled
