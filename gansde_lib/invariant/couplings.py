@@ -19,7 +19,7 @@ _CALL = 'coupling(equation, x0, y0, steps=1000, size=1000, key=jax.random.key(0)
 class Coupling(NamedTuple):
     """Two paths over time, averaged over pairs; arrays over the recorded times.
 
-    `time`: in updates; `distance`: the mean of |x - y|, an upper bound of the Wasserstein distance of the two laws;
+    `time`: in updates; `distance`: the mean distance of a pair, an upper bound of the laws' Wasserstein distance;
     `apart`: the share of pairs that have not met, an upper bound of half the L1 distance of their densities. Each with
     its standard error.
     """

@@ -18,9 +18,9 @@ _HISTOGRAM = "histogram_distance(stationary, samples, bins=16)"
 class HistogramDistance(NamedTuple):
     """A sample beside a density, both in bins.
 
-    `distance`: half the sum of |share - probability| over the bins; `expected` and `error`: its mean and standard
-    deviation if the sample comes from that density; `chi_square` and `freedom`: Pearson's statistic and its degrees of
-    freedom; `p_value`: the chance that it would be as large.
+    `distance`: half the sum over the bins of how far the share of the sample is from the probability; `expected` and
+    `error`: its mean and standard deviation if the sample comes from that density; `chi_square` and `freedom`:
+    Pearson's statistic and its degrees of freedom; `p_value`: the chance that it would be as large.
     """
 
     distance: float

@@ -166,7 +166,7 @@ def _excess(game, x, rate):
 
 
 def nonpositive(function, dimension, *, inner, outer, boxes=400_000):
-    r"""Prove a function to be at most zero on the annulus inner <= |x| <= outer, or find a point where it is not.
+    r"""Prove a function to be at most zero from radius `inner` to `outer`, or find a point where it is not.
 
     Branch and bound: the upper end of its interval over each box, or of the mean value form :math:`h(m) + \nabla
     h(\text{box}) \cdot (\text{box} - m)` if that is lower; boxes that stay above zero are halved. The proof covers

@@ -20,6 +20,9 @@ def small_fokker_planck(drift, covariance, *, lower, upper, cells=40):
     is subtracted, so that single precision gives every probability, however small, to a few parts in a million. All
     arguments but `cells` may be traced. It takes about 2 n^4 additions.
 
+    In a live figure numbers below 1e-18 that a loop carries are zero: keep the density's logarithm from changing by
+    more than about 40 from one cell to the next, by enough noise or cells.
+
     Args:
         drift: function of `Players` of two numbers with values in `Players`, for example `equation.drift`.
         covariance: function of `Players` with values of shape (2, 2), or such a matrix. Not checked here. Along
