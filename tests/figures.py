@@ -26,7 +26,20 @@ from gansde_lib.live import (
     View,
 )
 
-CHAPTERS = ("games", "gda", "neural", "noise", "sde", "invariant", "fdr", "schedule", "live_figures")
+CHAPTERS = (
+    "games",
+    "gda",
+    "neural",
+    "noise",
+    "sde",
+    "invariant",
+    "fdr",
+    "schedule",
+    "kernel_gan",
+    "phases",
+    "critical",
+    "live_figures",
+)
 
 
 @functools.cache
