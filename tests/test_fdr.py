@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from examples import linear_quadratic
 
 from gansde_lib import Game, Players, fdr, games, gda, neural, noise, sde
 from gansde_lib.fdr import training
@@ -16,19 +17,6 @@ UPDATES = ("simultaneous", "alternating")
 SCHEMES = list(itertools.product(UPDATES, (False, True)))
 RATES = (0.1, 0.025, (0.1, 0.04))
 ORIGIN = Players(0.0, 0.0)
-
-
-def linear_quadratic(size=6):
-    """3 + 2 dimensions; noise in every term, so that additive and multiplicative noise meet in both players."""
-    rng, spread = np.random.default_rng(7), 0.35
-
-    def symmetric(n):
-        m = rng.normal(size=(size, n, n))
-        return spread * (m + m.swapaxes(1, 2)) / 2
-
-    terms = {"P": symmetric(3), "Q": symmetric(2), "C": spread * rng.normal(size=(size, 3, 2))}
-    terms |= {"a": 0.5 * rng.normal(size=(size, 3)), "b": 0.5 * rng.normal(size=(size, 2))}
-    return games.quadratic(np.eye(3), 1.2 * np.eye(3, 2), np.eye(2), samples=terms)
 
 
 def rotation(damping=0.2, coupling=1.0, size=8):
@@ -42,7 +30,7 @@ def rotation(damping=0.2, coupling=1.0, size=8):
     )
 
 
-LQ, START = linear_quadratic(), Players(np.zeros(3), np.zeros(2))
+LQ, START = linear_quadratic(6), Players(np.zeros(3), np.zeros(2))
 COUPLING = np.arange(6.0).reshape(3, 2) - 1
 TOY, SADDLE = games.toy_gan(), Players(np.array([0.86652, -0.13996]), np.array([-0.37352, 0.39620]))
 

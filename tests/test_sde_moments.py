@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.linalg
+from examples import linear_quadratic
 
 from gansde_lib import Game, Players, games, gda, noise, sde, simulate
 from gansde_lib.sde import batches
@@ -15,20 +16,7 @@ TIME, BATCH, RATES = 2.0, 4, (0.04, 0.02, 0.01, 0.005)
 X0 = Players(np.array([1.0, -0.5, 0.3]), np.array([0.7, -0.2]))
 
 
-def linear_quadratic(size=14):
-    """14 samples, 3 + 2 dimensions, spread 0.35, coupling 1.2: additive and multiplicative noise in both players."""
-    rng, spread = np.random.default_rng(7), 0.35
-
-    def symmetric(n):
-        m = rng.normal(size=(size, n, n))
-        return spread * (m + m.swapaxes(1, 2)) / 2
-
-    samples = {"P": symmetric(3), "Q": symmetric(2), "C": spread * rng.normal(size=(size, 3, 2))}
-    samples |= {"a": 0.5 * rng.normal(size=(size, 3)), "b": 0.5 * rng.normal(size=(size, 2))}
-    return games.quadratic(np.eye(3), 1.2 * np.eye(3, 2), np.eye(2), samples=samples)
-
-
-GAME = linear_quadratic()
+GAME = linear_quadratic(14)
 
 
 def functions(moments):

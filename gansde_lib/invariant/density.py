@@ -198,19 +198,20 @@ def _start(joined, size):
     return int(np.argmin(steepness))
 
 
+def _factorised(matrix):
+    """A sparse matrix with a symmetric pattern, factorised without pivoting."""
+    return scipy.sparse.linalg.splu(
+        matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+    )
+
+
 def _solve(generator, start):
     """The stationary masses: one cell is given mass one, the others follow by sparse elimination without pivoting."""
     others = np.delete(np.arange(generator.shape[0]), start)
     flow = -generator.T.tocsr()[others]
     # An M-matrix needs no pivots: elimination on the diagonal subtracts no two numbers of one sign.
-    solver = scipy.sparse.linalg.splu(
-        flow[:, others].tocsc(),
-        permc_spec="MMD_AT_PLUS_A",
-        diag_pivot_thresh=0.0,
-        options={"SymmetricMode": True},
-    )
     masses = np.ones(generator.shape[0])
-    masses[others] = solver.solve(-flow[:, [start]].toarray().ravel())
+    masses[others] = _factorised(flow[:, others]).solve(-flow[:, [start]].toarray().ravel())
     masses = np.maximum(masses, 0.0)  # zero, not negative, where a mass is below the smallest float
     return masses / masses.sum()
 

@@ -70,12 +70,7 @@ def _derivative(drift, point):
 
 
 def _near(matrix, shift, count):
-    solver = scipy.sparse.linalg.splu(
-        (matrix - shift * scipy.sparse.eye_array(matrix.shape[0], format="csc")).tocsc(),
-        permc_spec="MMD_AT_PLUS_A",
-        diag_pivot_thresh=0.0,
-        options={"SymmetricMode": True},
-    )
+    solver = density._factorised(matrix - shift * scipy.sparse.eye_array(matrix.shape[0], format="csc"))
     inverse = scipy.sparse.linalg.LinearOperator(matrix.shape, matvec=solver.solve, dtype=matrix.dtype)
     start = np.cos(1.0 + np.arange(matrix.shape[0]))  # no random start: the same eigenvalues every time
     values = scipy.sparse.linalg.eigs(inverse, k=count, v0=start.astype(matrix.dtype), return_eigenvectors=False)

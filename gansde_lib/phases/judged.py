@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gansde_lib.phases.measured import SMALL, Settings, _length, measure
+from gansde_lib.phases.measured import SMALL, Settings, _length, _remembered, measure
 
 ROWS = tuple((sigma, ridge, lr) for lr in ((0.1, 1.0), (0.1, 0.1), (0.01, 0.1), (0.01, 0.01))
              for sigma in (0.1, 1.0, 10.0) for ridge in (1.0, 0.1, 0.01))  # fmt: skip
@@ -76,8 +76,7 @@ def _judge_one(setting, points, witness):
     size = np.maximum(np.abs(mean), apart)
     seen = _length((size < SMALL) & (size > 1e-280))
     fading = np.log(np.abs(1 - setting.eta_d * setting.ridge)) * np.arange(seen)
-    with np.errstate(divide="ignore"):
-        memory = np.exp(np.maximum.accumulate(np.log(size[:seen]) - fading) + fading)
+    memory = _remembered(size[:seen], fading)
     window = _window(np.abs(mean[:seen]), memory)
     growth = _growth(np.abs(mean[:window]), complete=window == len(size))
     if setting.count > 1:

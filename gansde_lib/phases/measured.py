@@ -175,8 +175,7 @@ def _measure_one(setting, points):
     fading, updates = np.log(np.abs(1 - setting.eta_d * setting.ridge)), np.arange(len(largest))
     # Where the witness itself is unstable its equilibrium's roundings, 1e-16, grow too.
     inside = (largest < SMALL) & (largest > 1e-280) & (updates * fading < np.log(1e6))
-    with np.errstate(divide="ignore"):
-        remembered = np.exp(np.maximum.accumulate(np.log(largest) - updates * fading) + updates * fading)
+    remembered = _remembered(largest, updates * fading)
     dominant = roots(mean[: _length(inside & (sizes[0] > DROWNED * remembered))])[0]
     difference = np.nan
     if setting.count > 1:
@@ -186,6 +185,12 @@ def _measure_one(setting, points):
         sign = np.sign(apart[1, place] / apart[0, place])
         difference = sign * np.abs(ratio) ** (1 / (len(apart) - 1))
     return np.abs(dominant), np.abs(np.angle(dominant)), difference, _length(inside) - 1
+
+
+def _remembered(sizes, fading):
+    """The largest size so far as the witness remembers it; `fading`: logarithms of what is left of the first."""
+    with np.errstate(divide="ignore"):
+        return np.exp(np.maximum.accumulate(np.log(sizes) - fading) + fading)
 
 
 def _length(inside):
