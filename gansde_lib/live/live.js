@@ -443,9 +443,11 @@ const CONTROLS = {
     const decades = (value) => (200 * Math.log(value / lower)) / Math.log(upper / lower);
     const position = (value) => Math.round(log ? decades(value) : (value - lower) / step);
     const tidy = (value) => clamp(integer ? Math.round(value) : value, lower, upper);
-    // Positions are whole numbers, values short ones; a start between two positions takes the place of the nearest.
+    // Positions are whole numbers, values short ones, but never so short that two positions share one;
+    // a start between two positions takes the place of the nearest.
+    const digits = log ? 1 - Math.floor(Math.log10((upper / lower) ** (1 / 200) - 1)) : 6;
     const value = (k) => (k === position(start) ? start
-      : tidy(k === last ? upper : log ? rounded(lower * (upper / lower) ** (k / 200), 3) : rounded(lower + k * step)));
+      : tidy(k === last ? upper : rounded(log ? lower * (upper / lower) ** (k / 200) : lower + k * step, digits)));
     const output = make("output");
     const input = make("input", { type: "range", min: 0, max: last, step: 1, "aria-label": label });
     input.oninput = () => set(value(input.valueAsNumber));
