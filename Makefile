@@ -30,7 +30,9 @@ html: $(STAMP) $(KERNEL)  ## build the book into _build/html; a warning is an er
 
 test: html  ## run every test: library, doctests, notebooks, built pages in a browser
 	$(BIN)/python tools/chromium.py
-	$(BIN)/python -m pytest --cov=gansde_lib --cov-report=term --cov-fail-under=95
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup -m "not alone" \
+		--cov=gansde_lib --cov-report=term --cov-fail-under=95
+	$(BIN)/python -m pytest -m alone tests
 
 lab: $(STAMP) $(KERNEL)  ## open the chapters in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=book $(if $(filter 0,$(shell id -u)),--allow-root)

@@ -18,8 +18,6 @@ import chromium  # noqa: E402 (found on the path that was just set)
 # is compared by its line of text.
 NOT_COMPARED = ("text/html", "image/svg+xml", "application/vnd.gansde.evidence+json")
 
-NOTES = []  # lines that tests want printed at the end
-
 
 @pytest.fixture(scope="session")
 def book():
@@ -53,14 +51,21 @@ def forget_programs():
 
 
 def pytest_collection_modifyitems(items):
-    """Let nbval pass over more output types than it does by itself."""
+    """Let nbval pass over more output types than it does by itself, and say which tests stay in one process."""
     for notebook in {item.parent for item in items if isinstance(item, IPyNbCell)}:
         notebook.skip_compare += NOT_COMPARED
+    for item in items:
+        # A file's tests share programs, a notebook's cells their kernel, the checks of a page or figure one visit.
+        in_browser = "browser" in getattr(item, "fixturenames", ())
+        given = item.callspec.params if in_browser and hasattr(item, "callspec") else {}
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.name} {given.get('name') or given.get('page') or ''}"))
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Print what the tests measured."""
-    if NOTES:
+    """Print what tests recorded as `measured`."""
+    reports = [report for report in terminalreporter.getreports("passed") if report.when == "call"]
+    notes = [text for report in reports for name, text in report.user_properties if name == "measured"]
+    if notes:
         terminalreporter.section("measured")
-        for note in NOTES:
+        for note in sorted(notes):
             terminalreporter.write_line(note)

@@ -224,6 +224,7 @@ def test_every_control_changes_the_picture_and_shows_the_librarys_numbers(opened
         assert look(page) == start, f"reset after {what}"
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("name", figures.NAMES)
 def test_no_long_task(opened, name):
     """From loading the page to moving every control. A busy machine may stretch a task: the best of five counts."""
