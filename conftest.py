@@ -50,6 +50,7 @@ def forget_programs():
     jax.clear_caches()
 
 
+@pytest.hookimpl(tryfirst=True)  # before the plugin that reads which tests stay together
 def pytest_collection_modifyitems(items):
     """Let nbval pass over more output types than it does by itself, and say which tests stay in one process."""
     for notebook in {item.parent for item in items if isinstance(item, IPyNbCell)}:
