@@ -12,6 +12,8 @@ export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES := -1
 # The numbers of the book are those of the CPU; choose JAX_PLATFORMS=cuda to run them elsewhere.
 export JAX_PLATFORMS ?= cpu
+# No progress bars in built pages and test reports.
+html test notebooks: export GANSDE_PROGRESS = 0
 # Kernels that do not warn at every start, and leave no history outside the build.
 export IPYTHONDIR := $(CURDIR)/_build/ipython
 KERNEL := _build/ipython/profile_default/ipython_kernel_config.py
@@ -30,7 +32,7 @@ html: $(STAMP) $(KERNEL)  ## build the book into _build/html; a warning is an er
 
 test: html  ## run every test: library, doctests, notebooks, built pages in a browser
 	$(BIN)/python tools/chromium.py
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup -m "not alone" \
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope -m "not alone" \
 		--cov=gansde_lib --cov-report=term --cov-fail-under=95
 	$(BIN)/python -m pytest -m alone tests
 

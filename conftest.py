@@ -1,6 +1,7 @@
 """Shared by all tests: where things are, what they run with, and how nbval compares notebooks."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import jax
 import pytest
 from nbval.plugin import IPyNbCell
 from playwright.sync_api import sync_playwright
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parent
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "_ext")]
@@ -50,16 +52,24 @@ def forget_programs():
     jax.clear_caches()
 
 
-@pytest.hookimpl(tryfirst=True)  # before the plugin that reads which tests stay together
 def pytest_collection_modifyitems(items):
-    """Let nbval pass over more output types than it does by itself, and say which tests stay in one process."""
+    """Let nbval pass over more output types than it does by itself."""
     for notebook in {item.parent for item in items if isinstance(item, IPyNbCell)}:
         notebook.skip_compare += NOT_COMPARED
-    for item in items:
-        # A file's tests share programs, a notebook's cells their kernel, the checks of a page or figure one visit.
-        in_browser = "browser" in getattr(item, "fixturenames", ())
-        given = item.callspec.params if in_browser and hasattr(item, "callspec") else {}
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.name} {given.get('name') or given.get('page') or ''}"))
+
+
+class Together(LoadScopeScheduling):
+    """Which tests stay in one process, if there are several: those of a file, or of one page or figure in a browser."""
+
+    def _split_scope(self, nodeid):
+        file = nodeid.split("::")[0]
+        visited = re.search(r"\[([^-\]]+)", nodeid) if file.endswith("_pages.py") else None
+        return f"{file} {visited[1]}" if visited else file
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """A file's tests share programs, a notebook's cells their kernel, the checks of a page its visit."""
+    return Together(config, log)
 
 
 def pytest_terminal_summary(terminalreporter):
