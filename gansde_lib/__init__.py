@@ -5,25 +5,7 @@ Modules carry the names of the chapters that explain them: `games`, `gda`, `neur
 Four more serve all chapters: `simulate`, `plot`, `evidence` and `live`.
 """
 
-from gansde_lib import (
-    critical,
-    evidence,
-    fdr,
-    games,
-    gda,
-    invariant,
-    kernel_gan,
-    live,
-    neural,
-    noise,
-    phases,
-    plot,
-    schedule,
-    sde,
-    simulate,
-)
-from gansde_lib.games import Game, Players
-from gansde_lib.live import Explorer
+import importlib
 
 __version__ = "0.1.0"
 
@@ -47,3 +29,17 @@ __all__ = [
     "sde",
     "simulate",
 ]
+
+_HOME = {"Explorer": "live", "Game": "games", "Players": "games"}
+
+
+def __getattr__(name):
+    """Import a module when it is first asked for: one chapter's imports need not wait for those of all others."""
+    if name not in __all__:
+        raise AttributeError(f"module 'gansde_lib' has no attribute {name!r}")
+    module = importlib.import_module(f"gansde_lib.{_HOME.get(name, name)}")
+    return getattr(module, name) if name in _HOME else module
+
+
+def __dir__():
+    return __all__

@@ -13,6 +13,7 @@ from jax.flatten_util import ravel_pytree
 
 from gansde_lib import Players, games, sde, simulate
 from gansde_lib.sde import schemes
+from gansde_lib.simulate import counters
 
 # dx = A x dt + B_0 x dW_0 + B_1 x dW_1: damped, turning, and with noises that do not commute.
 A = np.array([[-0.6, 0.9], [-1.1, -0.3]])
@@ -162,7 +163,7 @@ NOISY, ORIGIN = noisy_game(), Players(np.array([1.0]), np.array([-0.5]))
     ("options", "size"),
     [
         ({"scheme": "weak2"}, 40_000),
-        ({"scheme": "weak2", "increments": "three-point", "chunk": 777}, 20_000),
+        ({"scheme": "weak2", "increments": "three-point"}, 20_000),
         ({"scheme": "heun", "noise": "samples", "substeps": 16}, 10_000),
         ({"scheme": "euler", "increments": "two-point", "substeps": 32}, 10_000),
     ],
@@ -181,7 +182,7 @@ def test_ensembles_have_the_exact_moments(options, size):
 
 
 def test_expectation_is_that_of_the_ensemble():
-    """The streamed mean, error and variance are those of the stored paths, whatever the chunk."""
+    """The streamed mean, error and variance are those of the stored paths."""
     equation = sde.modified_equation(NOISY, lr=0.1, batch=2)
     options = {"steps": 6, "key": jax.random.key(3), "scheme": "heun"}
 
@@ -189,13 +190,12 @@ def test_expectation_is_that_of_the_ensemble():
         return {"theta": x.theta[0] ** 2, "both": jnp.concatenate(x)}
 
     ends = sde.ensemble(equation, ORIGIN, size=50, **options)
-    for chunk in (7, 50, 1000):
-        found = sde.expectation(equation, square, ORIGIN, size=50, every=3, chunk=chunk, **options)
-        assert found.mean["theta"].shape == (3,) and found.mean["both"].shape == (3, 2)
-        np.testing.assert_allclose(found.mean["theta"][-1], np.mean(ends.theta**2), rtol=1e-5)
-        np.testing.assert_allclose(found.variance["both"][-1], np.hstack(ends).var(0, ddof=1), rtol=1e-4)
-        np.testing.assert_allclose(found.error["both"][-1], np.hstack(ends).std(0, ddof=1) / np.sqrt(50), rtol=1e-4)
-        np.testing.assert_allclose(found.variance["both"][0], 0, atol=1e-7)
+    found = sde.expectation(equation, square, ORIGIN, size=50, every=3, **options)
+    assert found.mean["theta"].shape == (3,) and found.mean["both"].shape == (3, 2)
+    np.testing.assert_allclose(found.mean["theta"][-1], np.mean(ends.theta**2), rtol=1e-5)
+    np.testing.assert_allclose(found.variance["both"][-1], np.hstack(ends).var(0, ddof=1), rtol=1e-4)
+    np.testing.assert_allclose(found.error["both"][-1], np.hstack(ends).std(0, ddof=1) / np.sqrt(50), rtol=1e-4)
+    np.testing.assert_allclose(found.variance["both"][0], 0, atol=1e-7)
 
 
 def test_streamed_moments_do_not_cancel():
@@ -208,12 +208,18 @@ def test_streamed_moments_do_not_cancel():
     np.testing.assert_allclose(variance, np.var(stored, dtype=float, ddof=1), rtol=2e-3)
 
 
-def test_a_path_is_a_member_of_the_ensemble():
-    equation = sde.modified_equation(NOISY, lr=0.1, batch=2)
-    ends = sde.ensemble(equation, ORIGIN, steps=6, size=5, key=jax.random.key(3), substeps=2)
-    path = sde.run(equation, ORIGIN, steps=6, key=jax.random.fold_in(jax.random.key(3), 4), substeps=2, every=3)
-    assert path.theta.shape == (3, 1)
-    np.testing.assert_allclose(path.theta[-1], ends.theta[4], rtol=1e-5)
+@pytest.mark.parametrize("scheme", ["weak2", "heun"])
+def test_a_path_of_the_ensemble_is_the_scheme_with_its_increments(scheme):
+    equation, key = sde.modified_equation(NOISY, lr=0.1, batch=2), jax.random.key(3)
+    ends = sde.ensemble(equation, ORIGIN, steps=6, size=5, key=key, substeps=2, scheme=scheme)
+    words, lanes, x = counters.words_of(key), jnp.arange(5, dtype=jnp.uint32), ORIGIN
+    w = counters.block("gaussian", words, lanes, 0, 12, ORIGIN)
+    signs = counters.block("two-point", counters.stream(words, 1), lanes, 0, 16, jnp.zeros((2, 2)))
+    for t in range(12):
+        draws = schemes.Draws(jax.tree.map(lambda leaf: leaf[..., 4], w(t)), signs(t)[..., 4])
+        x = schemes.SCHEMES[scheme](equation, x, 0.5, draws)
+    for found, expected in zip(ends, x, strict=True):
+        np.testing.assert_allclose(found[4], expected, rtol=1e-5)
 
 
 def test_diverging_paths_are_results():
@@ -261,7 +267,7 @@ def test_diffrax_solves_the_same_equation():
         return diffrax.diffeqsolve(terms, diffrax.Euler(), 0.0, 10.0, 1 / 32, flat).ys[0]
 
     oracle = np.asarray(jax.jit(lambda: simulate.ensemble(solve, size=4000, key=simulate.key(41), chunk=1000))(), float)
-    ends = sde.ensemble(equation, x0, steps=10, size=4000, key=simulate.key(42), chunk=1000)
+    ends = sde.ensemble(equation, x0, steps=10, size=4000, key=simulate.key(42))
     found = np.hstack(ends).astype(float)
     for a, b in [(oracle, found), (oracle[:, :, None] * oracle[:, None], found[:, :, None] * found[:, None])]:
         error = np.sqrt((a.var(0) + b.var(0)) / 4000)

@@ -58,7 +58,7 @@ def test_controls_change_the_error_bar_and_not_the_mean(update):
         )
 
     runs = np.asarray(jax.jit(lambda: simulate.ensemble(end, size=8000, key=simulate.key(47), chunk=1000))(), float)
-    paths = sde.ensemble(equation, START, steps=20, size=8000, key=simulate.key(48), scheme="splitting", chunk=1000)
+    paths = sde.ensemble(equation, START, steps=20, size=8000, key=simulate.key(48), scheme="splitting")
     paths = np.asarray(jax.vmap(observed)(paths), float)
     for estimate, plain in [(found.training, runs), (found.equation, paths)]:
         error = plain.std(0) / np.sqrt(len(plain))

@@ -55,7 +55,7 @@ def test_ensemble_variance_grows_like_time():
     assert abs(np.var(ends) - 20) < 3 * 20 * np.sqrt(2 / 4000)
 
 
-@pytest.mark.parametrize("chunk", [1, 5, 100])
+@pytest.mark.parametrize("chunk", [1, 5, 100, None])
 def test_sweep_is_the_plain_loop(chunk):
     first, second = np.arange(4.0), np.arange(6.0)
     found = simulate.sweep(lambda a, b: {"sum": a + b, "pair": jnp.stack([a, b])}, first, second, chunk=chunk)

@@ -90,6 +90,17 @@ class Game:
             return _draw(self.samples, key, batch)
         return Sample(*(_draw(part, k, batch) for part, k in zip(self.samples, jax.random.split(key), strict=True)))
 
+    def pick(self, uniform):
+        """Return the samples that numbers between 0 and 1 stand for, one each (for a `Product`: a row for each factor).
+
+        >>> game = Game(lambda theta, omega, sample: sample, samples=[1.0, 2.0, 3.0])
+        >>> game.pick(jnp.array([0.0, 0.5, 0.99]))
+        Array([1., 2., 3.], dtype=float32)
+        """
+        if not isinstance(self.samples, Product):
+            return _pick(self.samples, uniform)
+        return Sample(*map(_pick, self.samples, uniform))
+
     def value(self, x, samples=None):
         """Return the mean payoff Phi at `x`, over all samples or over a drawn batch."""
         return _mean(self.payoff, Players(*x), self.samples if samples is None else samples)
@@ -159,6 +170,12 @@ def _leading_axis(samples):
 def _draw(samples, key, batch):
     """Return `batch` entries along the leading axis, uniformly with replacement."""
     chosen = jax.random.randint(key, (batch,), 0, _leading_axis(samples))
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf)[chosen], samples)
+
+
+def _pick(samples, uniform):
+    count = _leading_axis(samples)
+    chosen = jnp.minimum((uniform * count).astype(jnp.int32), count - 1)
     return jax.tree.map(lambda leaf: jnp.asarray(leaf)[chosen], samples)
 
 

@@ -16,6 +16,7 @@ from gansde_lib.gda.closed_forms import (
 )
 from gansde_lib.gda.corrected import Consensus, Symplectic, consensus, symplectic
 from gansde_lib.gda.cost import cost
+from gansde_lib.gda.ensembles import ensemble
 from gansde_lib.gda.implicit import Implicit, implicit
 from gansde_lib.gda.linear_factors import bilinear_factors, linear_factors
 from gansde_lib.gda.lookahead import Extragradient, Optimistic, extragradient, optimistic
@@ -56,6 +57,7 @@ __all__ = [
     "diverged_at",
     "eigenvalue_pair",
     "ema",
+    "ensemble",
     "extragradient",
     "implicit",
     "iterate_average",

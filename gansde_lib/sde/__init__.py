@@ -12,6 +12,7 @@ from gansde_lib.sde.flows import backward_error, flow
 from gansde_lib.sde.moments import Moments
 from gansde_lib.sde.roots import KINDS, factor, square_root
 from gansde_lib.sde.schemes import INCREMENTS, SCHEMES
+from gansde_lib.sde.stated import Diffusion, diffusion
 from gansde_lib.sde.weak import Estimate, Slope, WeakError, order, weak_error
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "KINDS",
     "SAMPLINGS",
     "SCHEMES",
+    "Diffusion",
     "Equation",
     "Estimate",
     "Expectation",
@@ -29,6 +31,7 @@ __all__ = [
     "backward_error",
     "chain_moments",
     "chain_stationary",
+    "diffusion",
     "ensemble",
     "equation_moments",
     "equation_stationary",

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
+from jax.tree_util import Partial
 
 from gansde_lib import _checks, simulate
 from gansde_lib.sde import schemes
@@ -22,7 +23,7 @@ def _settings(equation, x0, steps, scheme, substeps, increments, noise):
             'noise="samples" knows no covariance correction; for example covariance_correction=False or noise="matrix"'
         )
     fixed = {"steps": int(steps), "scheme": scheme, "substeps": int(substeps)}
-    return equation.game.check(x0), fixed | {"increments": increments, "noise": noise}
+    return equation.check(x0), fixed | {"increments": increments, "noise": noise}
 
 
 def run(
@@ -74,18 +75,14 @@ def run(
 
 @functools.partial(jax.jit, static_argnames=("steps", "scheme", "substeps", "increments", "noise", "every", "record"))
 def _run(equation, x0, key, *, steps, scheme, substeps, increments, noise, every, record):
-    flat, unravel = ravel_pytree(x0)
-    advance = schemes.SCHEMES[scheme]
+    h = jnp.asarray(1 / substeps, jnp.result_type(*jax.tree.leaves(x0)))
 
     def step(x, key):
-        return advance(equation, unravel, x, jnp.asarray(1 / substeps, x.dtype), key, increments, noise)
+        draws = schemes.draws(x, key, scheme=scheme, increments=increments, source=noise)
+        return schemes.SCHEMES[scheme](equation, x, h, draws)
 
-    path = simulate.trajectory(step, flat, steps=steps * substeps, key=key, every=every * substeps)
-    return jax.vmap(lambda x: (record or _players)(unravel(x)))(path)
-
-
-def _players(x):
-    return x
+    path = simulate.trajectory(step, x0, steps=steps * substeps, key=key, every=every * substeps)
+    return jax.vmap(record)(path) if record else path
 
 
 def ensemble(
@@ -99,15 +96,16 @@ def ensemble(
     substeps=1,
     increments="gaussian",
     noise="matrix",
-    chunk=1024,
+    **how,
 ):
     """Return the final states of `size` independent paths; no path is stored.
 
     Args:
         equation, x0, steps, scheme, substeps, increments, noise: as in `run`.
-        size: number of paths; path i uses `fold_in(key, i)`.
-        key: random key of the ensemble.
-        chunk: how many paths run side by side; changes speed and memory, not the result.
+        size: number of paths.
+        key: random key of the ensemble. The paths are not those that `run` gives for keys folded from it.
+        **how: `workers`, `progress` and `store`, see `simulate.work.pieces`; with noise="samples" instead `chunk`, how
+            many paths run side by side.
 
     Returns:
         `Players` with a leading axis of length `size`. Diverged paths are infinite or NaN.
@@ -124,16 +122,10 @@ def ensemble(
     """
     x0, fixed = _settings(equation, x0, steps, scheme, substeps, increments, noise)
     _checks.whole("size", size, minimum=1, example=_CALL)
-    return _ensemble(equation, x0, key, size=int(size), chunk=int(chunk), **fixed)
-
-
-@functools.partial(jax.jit, static_argnames=("steps", "scheme", "substeps", "increments", "noise", "size", "chunk"))
-def _ensemble(equation, x0, key, *, steps, size, chunk, **fixed):
-    def final(key):
-        path = _run(equation, x0, key, steps=steps, every=max(steps, 1), record=None, **fixed)
-        return jax.tree.map(lambda leaf: leaf[-1], path)
-
-    return simulate.ensemble(final, size=size, key=key, chunk=chunk)
+    if noise == "samples":
+        every = max(int(steps), 1)
+        return _from_samples(equation, x0, key, size=int(size), every=every, record=None, **fixed, **how)
+    return simulate.paths(*_recursion(equation, x0, fixed), size=size, key=key, **_random(x0, fixed), **how)
 
 
 class Expectation(NamedTuple):
@@ -157,14 +149,14 @@ def expectation(
     substeps=1,
     increments="gaussian",
     noise="matrix",
-    chunk=1024,
+    **how,
 ):
     """Return the mean of a test function along time, over `size` paths that are added up and never stored.
 
     Args:
         equation, x0, steps, scheme, substeps, increments, noise: as in `run`.
         function: test function of `Players`, with values in any pytree of arrays, for example the game's value.
-        size, key, chunk: as in `ensemble`; equal keys give equal paths.
+        size, key, **how: as in `ensemble`; equal keys give equal paths.
         every: distance of the times at which the function is looked at; by default the start and the end only.
 
     Returns:
@@ -184,17 +176,63 @@ def expectation(
     x0, fixed = _settings(equation, x0, steps, scheme, substeps, increments, noise)
     _checks.whole("size", size, minimum=1, example=_CALL)
     every = max(int(steps), 1) if every is None else every
-    return _expectation(equation, x0, key, function=function, size=int(size), chunk=int(chunk), every=every, **fixed)
+    if noise == "samples":
+        mean, variance = _from_samples(
+            equation, x0, key, size=int(size), every=every, record=function, stored=False, **fixed, **how
+        )
+        return Expectation(mean, jax.tree.map(lambda v: jnp.sqrt(v / size), variance), variance)
+    simulate.check_every(every, steps)
+    found = simulate.averages(
+        *_recursion(equation, x0, fixed),
+        size=size,
+        key=key,
+        observe=function,
+        every=every * substeps,
+        **_random(x0, fixed),
+        **how,
+    )
+    return Expectation(found.mean, found.error, found.variance)
+
+
+def _recursion(equation, x0, fixed):
+    """Step and start for `simulate.paths`."""
+    h = jnp.asarray(1 / fixed["substeps"], jnp.result_type(*jax.tree.leaves(x0)))
+    return Partial(_substep(fixed["scheme"]), (equation, h)), x0
+
+
+def _random(x0, fixed):
+    """Number of steps and kinds of increments for `simulate.paths`."""
+    found = {"steps": fixed["steps"] * fixed["substeps"], "increments": fixed["increments"]}
+    if fixed["scheme"] != "weak2":
+        return found
+    size = ravel_pytree(x0)[0].size
+    return found | {"increments": (fixed["increments"], "two-point"), "noise": (x0, jnp.zeros((size, size)))}
+
+
+@functools.cache
+def _substep(scheme):
+    """A scheme as a step of `simulate.paths`: one function for each, so that nothing is compiled twice."""
+
+    def substep(parameters, x, w):
+        equation, h = parameters
+        return schemes.SCHEMES[scheme](equation, x, h, schemes.Draws(*w) if scheme == "weak2" else schemes.Draws(w))
+
+    return substep
 
 
 @functools.partial(
     jax.jit,
     static_argnames=(
-        "steps", "scheme", "substeps", "increments", "noise", "size", "chunk", "every", "function"
+        "steps", "scheme", "substeps", "increments", "noise", "size", "chunk", "every", "record", "stored"
     ),
 )  # fmt: skip
-def _expectation(equation, x0, key, *, function, size, chunk, **fixed):
-    mean, variance = simulate.moments(
-        lambda key: _run(equation, x0, key, record=function, **fixed), size=size, key=key, chunk=chunk
+def _from_samples(equation, x0, key, *, size, chunk=1024, stored=True, **fixed):
+    """Final states, or moments along time, of paths whose noise is drawn from a random key of their own."""
+    if not stored:
+        return simulate.moments(lambda key: _run(equation, x0, key, **fixed), size=size, key=key, chunk=chunk)
+    return simulate.ensemble(
+        lambda key: jax.tree.map(lambda leaf: leaf[-1], _run(equation, x0, key, **fixed)),
+        size=size,
+        key=key,
+        chunk=chunk,
     )
-    return Expectation(mean, jax.tree.map(lambda v: jnp.sqrt(v / size), variance), variance)

@@ -10,7 +10,7 @@ from jax.flatten_util import ravel_pytree
 from gansde_lib import _checks, gda, noise
 from gansde_lib.games import Game, Players, Product, as_players
 from gansde_lib.sde import corrections
-from gansde_lib.sde.roots import KINDS, restrict
+from gansde_lib.sde.roots import KINDS, factor, restrict
 
 SAMPLINGS = ("replacement", "subsets", "epochs")
 """How minibatches are drawn: see `modified_equation`."""
@@ -41,6 +41,10 @@ class Equation:
     kind: str = _static("full")
     sampling: str = _static("replacement")
     shared_drift: bool = _static(True)
+
+    def check(self, x):
+        """Return x as `Players` that fit the game, see `Game.check`."""
+        return self.game.check(x)
 
     def scaled(self, x):
         """Return the game's field at x, each player's part times its own rate: the drift of order 1."""
@@ -90,6 +94,15 @@ class Equation:
         if self.covariance_correction:
             matrix = matrix + corrections.covariance_correction(self, x, plain)
         return restrict(matrix, x, self.kind)
+
+    def root(self, x):
+        r"""Return a matrix G with :math:`G G^\top` equal to `covariance(x)`."""
+        return factor(self.covariance(x))
+
+    def push(self, x, w):
+        """Return the displacement `root(x) w` of increments w of variance one, given and returned as `Players`."""
+        flat, unravel = ravel_pytree(as_players(w))
+        return unravel(self.root(x) @ flat)
 
     def noise(self, x, key):
         """Return one Gaussian displacement with covariance `covariance(x)`, as `Players`, without forming a matrix.

@@ -1,15 +1,16 @@
 r"""One substep of an equation: schemes and increments.
 
-Every scheme works on raveled coordinates and is a function `step(equation, unravel, x, h, key, increments)`; h is the
-substep, 1 / substeps of an update.
+Every scheme is a function `step(equation, x, h, draws)` of the players x; h is the substep, 1 / substeps of an update,
+and `draws` holds what is random in it.
 """
+
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from gansde_lib import _checks
-from gansde_lib.sde.roots import factor
 
 INCREMENTS = {"gaussian": 2, "three-point": 2, "two-point": 1}
 r"""The increments by name, and the highest weak order for which they have enough moments.
@@ -34,33 +35,57 @@ def increment(kind, key, shape, dtype):
     return jnp.where(draw < 1 / 6, -outer, jnp.where(draw < 1 / 3, outer, 0.0)).astype(dtype)
 
 
-def _parts(equation, unravel):
-    """Drift and a factor of the covariance as functions of raveled coordinates."""
+class Draws(NamedTuple):
+    """What is random in a substep.
 
-    def drift(x):
-        return ravel_pytree(equation.drift(unravel(x)))[0]
+    `w`: increments of variance one, as `Players`; `signs`: plus or minus one, an (d, d) matrix, for `weak2` alone; or
+    `key`, with which the equation draws its noise without a matrix.
+    """
 
-    return drift, lambda x: factor(equation.covariance(unravel(x)))
+    w: Any = None
+    signs: Any = None
+    key: Any = None
 
 
-def _push(equation, unravel, x, key, increments, source):
-    """A noise vector of the equation at x, for a substep of length one."""
+def draws(x, key, *, scheme, increments="gaussian", source="matrix"):
+    """Return the `Draws` of a substep at the players x from a random key.
+
+    >>> from gansde_lib.games import Players
+    >>> draws(Players(0.0, 0.0), jax.random.key(0), scheme="weak2").signs.shape
+    (2, 2)
+    """
     if source == "samples":
-        return ravel_pytree(equation.noise(unravel(x), key))[0]
-    return _parts(equation, unravel)[1](x) @ increment(increments, key, x.shape, x.dtype)
+        return Draws(key=key)
+    flat, unravel = ravel_pytree(x)
+    draw_key, sign_key = jax.random.split(key) if scheme == "weak2" else (key, None)
+    w = unravel(increment(increments, draw_key, flat.shape, flat.dtype))
+    if scheme != "weak2":
+        return Draws(w)
+    return Draws(w, increment("two-point", sign_key, (flat.size, flat.size), flat.dtype))
 
 
-def euler(equation, unravel, x, h, key, increments="gaussian", source="matrix"):
+def _push(equation, x, draws):
+    """A noise vector of the equation at x, for a substep of length one."""
+    return equation.push(x, draws.w) if draws.key is None else equation.noise(x, draws.key)
+
+
+def _plus(x, *terms):
+    """x with multiples added, given as pairs of a number and a tree."""
+    for factor, tree in terms:
+        x = jax.tree.map(lambda old, more, factor=factor: old + factor * more, x, tree)
+    return x
+
+
+def euler(equation, x, h, draws):
     r"""Euler-Maruyama, of weak order 1: :math:`x' = x + b(x) h + a(x)^{1/2} W`.
 
     With one substep an update, Gaussian increments and the drift of order 1 this is a training step whose minibatch
     noise has been replaced by a Gaussian of the same covariance: it says nothing about the equation.
     """
-    drift, _ = _parts(equation, unravel)
-    return x + h * drift(x) + jnp.sqrt(h) * _push(equation, unravel, x, key, increments, source)
+    return _plus(x, (h, equation.drift(x)), (jnp.sqrt(h), _push(equation, x, draws)))
 
 
-def heun(equation, unravel, x, h, key, increments="gaussian", source="matrix"):
+def heun(equation, x, h, draws):
     r"""Heun's rule for the drift, the noise frozen at the middle of the noiseless step.
 
     .. math:: \eta = a\bigl(x + \tfrac h2 b\bigr)^{1/2} W, \qquad
@@ -71,10 +96,10 @@ def heun(equation, unravel, x, h, key, increments="gaussian", source="matrix"):
     order in the rates, as large as that of an equation of order 2: to measure that, halve the substeps, or take
     `splitting`.
     """
-    drift, _ = _parts(equation, unravel)
-    force = drift(x)
-    push = jnp.sqrt(h) * _push(equation, unravel, x + h / 2 * force, key, increments, source)
-    return x + h / 2 * (force + drift(x + h * force + push)) + push
+    force = equation.drift(x)
+    push = _push(equation, _plus(x, (h / 2, force)), draws)
+    x, ahead = (_plus(x, (step, force), (jnp.sqrt(h), push)) for step in (h / 2, h))
+    return _plus(x, (h / 2, equation.drift(ahead)))
 
 
 def runge_kutta(drift, x, h):
@@ -87,12 +112,13 @@ def runge_kutta(drift, x, h):
     def stage(state, weights):  # a loop, so that the drift is compiled once
         slope, total = state
         ahead, share = weights
-        slope = drift(x + ahead * h * slope)
-        return (slope, total + share * slope), None
+        slope = drift(_plus(x, (ahead * h, slope)))
+        return (slope, _plus(total, (share, slope))), None
 
-    weights = (jnp.array([0, 0.5, 0.5, 1], x.dtype), jnp.array([1, 2, 2, 1], x.dtype) / 6)
-    (_, total), _ = jax.lax.scan(stage, (jnp.zeros_like(x), jnp.zeros_like(x)), weights)
-    return x + h * total
+    dtype, zero = jnp.result_type(*jax.tree.leaves(x)), jax.tree.map(jnp.zeros_like, x)
+    weights = (jnp.array([0, 0.5, 0.5, 1], dtype), jnp.array([1, 2, 2, 1], dtype) / 6)
+    (_, total), _ = jax.lax.scan(stage, (zero, zero), weights)
+    return _plus(x, (h, total))
 
 
 def between(drift, kick, x, h):
@@ -104,7 +130,7 @@ def between(drift, kick, x, h):
     return runge_kutta(drift, kick(runge_kutta(drift, x, h / 2)), h / 2)
 
 
-def splitting(equation, unravel, x, h, key, increments="gaussian", source="matrix"):
+def splitting(equation, x, h, draws):
     r"""Half a step of the drift, the noise frozen where that leads, and the other half step.
 
     Weak order 2 if the covariance does not depend on x, otherwise order 1. What is missed is small for a modified
@@ -115,12 +141,11 @@ def splitting(equation, unravel, x, h, key, increments="gaussian", source="matri
 
     Source: Milstein and Tretyakov (1997) treat schemes for small noise.
     """
-    drift, _ = _parts(equation, unravel)
 
     def kick(y):
-        return y + jnp.sqrt(h) * _push(equation, unravel, y, key, increments, source)
+        return _plus(y, (jnp.sqrt(h), _push(equation, y, draws)))
 
-    return between(drift, kick, x, h)
+    return between(equation.drift, kick, x, h)
 
 
 def platen(root, x, h, w, signs):
@@ -146,7 +171,7 @@ def platen(root, x, h, w, signs):
     return x + scale * (base @ w + bend + twist)
 
 
-def weak2(equation, unravel, x, h, key, increments="gaussian", source="matrix"):
+def weak2(equation, x, h, draws):
     r"""`splitting` with the terms that a covariance depending on x needs: weak order 2 for any noise, commuting or not.
 
     With G a factor of a at the middle m, where half a step of the drift leads, and
@@ -161,11 +186,12 @@ def weak2(equation, unravel, x, h, key, increments="gaussian", source="matrix"):
 
     Source: Kloeden and Platen (1992), section 15.1, for the noise.
     """
-    drift, root = _parts(equation, unravel)
-    draw_key, sign_key = jax.random.split(key)
-    w = increment(increments, draw_key, x.shape, x.dtype)
-    signs = increment("two-point", sign_key, (x.size, x.size), x.dtype)
-    return between(drift, lambda y: platen(root, y, h, w, signs), x, h)
+    w, unravel = ravel_pytree(draws.w)
+
+    def kick(y):
+        return unravel(platen(lambda z: equation.root(unravel(z)), ravel_pytree(y)[0], h, w, draws.signs))
+
+    return between(equation.drift, kick, x, h)
 
 
 SCHEMES = {"weak2": weak2, "splitting": splitting, "heun": heun, "euler": euler}

@@ -185,14 +185,12 @@ def _solve(equation, x0, key, path, products, steps, *, function, scheme, subste
     def simulated(key):
         def step(k, state):
             x, y = state
-            draw = jax.random.fold_in(key, k)
-            # The draw that the scheme makes; `weak2` splits its key first.
-            same = jax.random.split(draw)[0] if scheme == "weak2" else draw
-            push = factors[k // substeps] @ schemes.increment("gaussian", same, flat.shape, flat.dtype)
-            return advance(equation, unravel, x, h, draw), y + products[k // substeps] @ push
+            draws = schemes.draws(x, jax.random.fold_in(key, k), scheme=scheme)
+            push = factors[k // substeps] @ ravel_pytree(draws.w)[0]
+            return advance(equation, x, h, draws), y + products[k // substeps] @ push
 
-        x, y = jax.lax.fori_loop(0, steps * substeps, step, (flat, jnp.zeros_like(flat)))
-        return jnp.asarray(function(unravel(x))), y
+        x, y = jax.lax.fori_loop(0, steps * substeps, step, (x0, jnp.zeros_like(flat)))
+        return jnp.asarray(function(x)), y
 
     values, y = simulate.ensemble(simulated, size=size, key=key, chunk=chunk)
     covariances = substeps * jax.vmap(lambda f: f @ f.T)(factors)

@@ -6,7 +6,6 @@ Random numbers are counter-based: path i of an ensemble uses `fold_in(key, i)` a
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from gansde_lib import _checks
 
@@ -21,6 +20,16 @@ def key(figure):
     False
     """
     return jax.random.fold_in(jax.random.key(BOOK_SEED), figure)
+
+
+def check_every(every, steps):
+    """Raise `ValueError` unless `every` divides the number of steps.
+
+    >>> check_every(10, 1000)
+    """
+    _checks.whole("every", every, minimum=1, example="steps=1000, every=10")
+    if steps % every:
+        raise ValueError(f"every must divide steps, found {every} and {steps}; for example steps=1000, every=10")
 
 
 def trajectory(step, start, *, steps, key, every=1):
@@ -42,9 +51,7 @@ def trajectory(step, start, *, steps, key, every=1):
     >>> trajectory(lambda state, key: 2 * state, jnp.float32(1), steps=6, key=jax.random.key(0), every=2)
     Array([ 1.,  4., 16., 64.], dtype=float32)
     """
-    _checks.whole("every", every, minimum=1, example="steps=1000, every=10")
-    if steps % every:
-        raise ValueError(f"every must divide steps, found {every} and {steps}; for example steps=1000, every=10")
+    check_every(every, steps)
 
     def advance(state, k):
         return step(state, jax.random.fold_in(key, k)), None
@@ -110,29 +117,3 @@ def moments(simulate, *, size, key, chunk=1024):
     zero = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(simulate, key))
     (mean, spread), _ = jax.lax.scan(add, (zero, zero), jnp.arange(0, size, chunk))
     return mean, jax.tree.map(lambda leaf: leaf / max(size - 1, 1), spread)
-
-
-def sweep(function, *axes, chunk=4096):
-    """Return `function(a, b, ...)` at all points of the grid spanned by `axes`.
-
-    Args:
-        function: pure function of as many scalars as there are axes.
-        *axes: one-dimensional arrays of parameter values.
-        chunk: how many grid points run side by side.
-
-    Returns:
-        The results, with leading axes of the lengths of `axes`.
-
-    >>> sweep(lambda a, b: 10 * a + b, jnp.arange(2.0), jnp.arange(3.0))
-    Array([[ 0.,  1.,  2.],
-           [10., 11., 12.]], dtype=float32)
-    """
-    shape = tuple(np.size(axis) for axis in axes)
-
-    @jax.jit  # as one program: each reshape alone would be another
-    def at_all_points(*axes):
-        points = tuple(grid.ravel() for grid in jnp.meshgrid(*axes, indexing="ij"))
-        values = jax.lax.map(lambda point: function(*point), points, batch_size=min(chunk, points[0].size))
-        return jax.tree.map(lambda value: value.reshape(shape + value.shape[1:]), values)
-
-    return at_all_points(*map(jnp.asarray, axes))

@@ -1,0 +1,146 @@
+r"""The ensemble engine: many paths of one random recursion, chunk by chunk, with the time loop inside.
+
+A path is :math:`x_{k+1} = \text{step}(x_k, w_k)` with random increments w. Paths are worked on in units of `UNIT`,
+whose state stays in a core's cache from the first step to the last; the increments of a few steps are drawn together.
+A unit looks at nothing but its number, so that states do not depend on how units are spread over threads, devices or
+hosts.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.tree_util import Partial
+
+from gansde_lib import _checks
+from gansde_lib.simulate import counters, work
+
+UNIT = 1024
+"""Paths that are worked on side by side, and summed up together."""
+
+DRAWN = 2**15
+"""How many pairs of increments are drawn together: 256 kB in float32, a part of a core's cache."""
+
+LANES = 16
+"""Numbers in the widest vector of a CPU, in float32."""
+
+CALL = "paths(lambda x, w: 0.9 * x + w, jnp.float32(0), steps=100, size=1000, key=jax.random.key(0))"
+
+
+def paths(step, start, *, steps, size, key, increments="gaussian", noise=None, **how):
+    """Return the states of `size` paths after `steps` steps, along a leading axis.
+
+    Args:
+        step: pure function `step(x, w)` of one path's state and its increments. A `jax.tree_util.Partial` of a
+            function and its parameters compiles nothing again when these change.
+        start: the state from which all paths start: a pytree of float scalars or arrays, such as `Players`.
+        steps: number of steps; another number compiles nothing again.
+        size: number of paths.
+        key: random key; increment number i of step k of path j is a function of the key, i, k and j.
+        increments: "gaussian", "three-point" (plus or minus the root of 3 with probability 1/6 each, else 0),
+            "two-point" (plus or minus 1), or "uniform" (between 0 and 1, to draw samples with). A tuple of names gives
+            a tuple of increments, each of its own kind.
+        noise: pytree of arrays that w is shaped like; the start by default. A tuple for a tuple of increments.
+        **how: `workers`, `progress` and `store`, see `work.pieces`.
+
+    Returns:
+        The states. A diverged path is infinite or NaN.
+
+    Raises:
+        ValueError: for unknown increments, negative steps, a size below 1, or a key that is none.
+
+    Two players' scalars (or arrays of equal size) are the fastest state: stacking them is what costs.
+
+    >>> ends = paths(lambda x, w: 0.5 * x + w, jnp.float32(0), steps=20, size=20_000, key=jax.random.key(0))
+    >>> ends.shape, bool(abs(ends.var() - 4 / 3) < 0.04)
+    ((20000,), True)
+    """
+    job = job_of(step, start, steps, size, key, increments, noise)
+    static = (("increments", increments), ("lanes", lanes_of(size)))
+    found = list(work.pieces(_states, job, count=units(size), static=static, **how))
+    return jax.tree.map(lambda *parts: lanes_first(parts)[:size], *found)
+
+
+class Job(NamedTuple):
+    """What a unit needs: a pytree, so that only functions and shapes are compiled in."""
+
+    step: Partial
+    start: Any
+    noise: Any
+    key: Any
+    steps: Any
+    observe: Any = None
+    size: Any = None
+
+
+def as_partial(function):
+    """The function as a pytree, whose parameters are leaves."""
+    return function if isinstance(function, Partial) else Partial(function)
+
+
+def job_of(step, start, steps, size, key, increments, noise):
+    """The checked work of an ensemble."""
+    _checks.whole("steps", steps, minimum=0, example=CALL)
+    _checks.whole("size", size, minimum=1, example=CALL)
+    for kind in increments if isinstance(increments, tuple) else (increments,):
+        _checks.choice("increments", kind, counters.INCREMENTS, example='increments="gaussian"')
+    start = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(float, leaf)), start)
+    noise = start if noise is None else jax.tree.map(jnp.asarray, noise)
+    return Job(as_partial(step), start, noise, counters.words_of(key), np.int32(steps))
+
+
+def lanes_of(size):
+    """How wide a unit is: a small ensemble is one unit, of whole vectors."""
+    return min(UNIT, -(-size // LANES) * LANES)
+
+
+def units(size):
+    """How many units an ensemble is."""
+    return -(-size // UNIT)
+
+
+def lanes_first(parts):
+    """Pieces of units, whose lanes are the last axis, as one array with all lanes along the first."""
+    numbers = np if all(isinstance(part, np.ndarray) for part in parts) else jnp
+    whole = numbers.concatenate(parts)
+    return numbers.moveaxis(whole, -1, 1).reshape(-1, *whole.shape[1:-1])
+
+
+def _states(job, number, *, increments, lanes):
+    """The last states of one unit, its paths along the last axis."""
+    return advance(job, number, lambda after, x, seen: seen, (), lanes, increments)[0]
+
+
+def side_by_side(tree, lanes):
+    """The same state in all lanes, which come last."""
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf[..., None], (*leaf.shape, lanes)), tree)
+
+
+def advance(job, number, keep, seen, lanes, increments):
+    """The states of a unit after all steps, and what `keep(steps done, states, seen)` has made of them on the way."""
+    step = jax.vmap(job.step, in_axes=-1, out_axes=-1)
+    numbers = number * UNIT + jnp.arange(lanes, dtype=jnp.uint32)
+    several = isinstance(increments, tuple)
+    groups = list(zip(increments, job.noise, strict=True)) if several else [(increments, job.noise)]
+    largest = max(counters.halves(noise) for kind, noise in [*groups, ("", 0.0)] if kind != "two-point")
+    # A power of two, so that a block never ends inside the bits of a word for two-point increments.
+    together = 2 ** int(np.log2(np.clip(DRAWN // (largest * lanes), 1, counters.BITS)))
+
+    def block(k, carry):
+        draws = [
+            counters.block(kind, counters.stream(job.key, group), numbers, k * together, together, noise)
+            for group, (kind, noise) in enumerate(groups)
+        ]
+
+        def one(t, carry):
+            x, seen = carry
+            w = tuple(draw(t) for draw in draws)
+            x = step(x, w if several else w[0])
+            return x, keep(k * together + t + 1, x, seen)
+
+        return lax.fori_loop(0, jnp.minimum(together, job.steps - k * together), one, carry)
+
+    blocks = (job.steps + together - 1) // together
+    return lax.fori_loop(0, blocks, block, (side_by_side(job.start, lanes), seen))
