@@ -37,7 +37,7 @@ def ensemble(
     Raises:
         ValueError: as `run`, for a rule with memory, and without a batch.
 
-    >>> import numpy as np
+    >>> import jax, numpy as np
     >>> from gansde_lib import games
     >>> game = games.quadratic(1.0, 1.0, 1.0, samples={"a": np.array([1.0, -1.0]), "b": np.array([1.0, -1.0])})
     >>> ends = ensemble(game, Players(0.0, 0.0), lr=0.1, steps=100, batch=1, size=4000, key=jax.random.key(0))
