@@ -42,8 +42,13 @@ lab: $(STAMP) $(KERNEL)  ## open the chapters in JupyterLab
 notebooks: $(STAMP) $(KERNEL)  ## run the chapters in place and keep only their text outputs (NOTEBOOKS=book/gda.ipynb for one)
 	$(BIN)/python tools/notebooks.py $(or $(NOTEBOOKS),$(SOURCES))
 
-bench: $(STAMP)  ## time the live figures against jax.jit on this machine (needs node)
-	$(BIN)/python benchmarks/live_figures.py
+bench: $(STAMP)  ## time the library and its peers on this machine (TOPICS="paths maps" for some), then the live figures (needs node)
+	$(BIN)/pip install --disable-pip-version-check --quiet -r benchmarks/requirements.txt -c <($(PINS) requirements.txt)
+	$(BIN)/python -m benchmarks.compare $(TOPICS)
+	$(if $(TOPICS),,$(BIN)/python benchmarks/live_figures.py)
+
+# The lock as constraints: hashes there would be asked of the peers too.
+PINS := sed -n 's/^\([a-z0-9].*\) \\$$/\1/p'
 
 lint: $(STAMP)  ## check the style of the Python code
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
