@@ -8,6 +8,7 @@ from gansde_lib.kernel_gan.collapse import balanced_spread, free_speed, split_ri
 from gansde_lib.kernel_gan.equilibria import Linear, equilibrium, linearised, rest_force, rest_witness, split_distance
 from gansde_lib.kernel_gan.expansion import Problem, Run, check_points, memory, problem, run, witness
 from gansde_lib.kernel_gan.features import embed, features_curvature, fourier_features, game, random_features
+from gansde_lib.kernel_gan.fourier import FourierRun, enough_modes, fourier_witness, reach, run_fourier
 from gansde_lib.kernel_gan.kernels import (
     KERNELS,
     curvature,
@@ -24,6 +25,7 @@ from gansde_lib.kernel_gan.kernels import (
 
 __all__ = [
     "KERNELS",
+    "FourierRun",
     "Linear",
     "Problem",
     "Run",
@@ -31,11 +33,13 @@ __all__ = [
     "check_points",
     "curvature",
     "embed",
+    "enough_modes",
     "equilibrium",
     "evaluate",
     "features_curvature",
     "force",
     "fourier_features",
+    "fourier_witness",
     "free_speed",
     "game",
     "gaussian",
@@ -48,9 +52,11 @@ __all__ = [
     "profile",
     "random_features",
     "rational_quadratic",
+    "reach",
     "rest_force",
     "rest_witness",
     "run",
+    "run_fourier",
     "slope",
     "split_distance",
     "split_ridge",

@@ -148,7 +148,8 @@ def run(
         witness: coefficients (N,) of the first witness on the true points; zero by default. With
             (p_i - mass near x_i) / ridge it is the equilibrium's.
 
-    The cost grows with the square of `steps`: nothing of the memory is dropped. `fourier_features` is faster.
+    The cost grows with the square of `steps`: nothing of the memory is dropped. For the Gaussian kernel `run_fourier`
+    is exact too, at a cost per update that does not grow.
 
     Raises:
         ValueError: as `problem`, and for start points of another shape, bad rates, steps or inner steps.

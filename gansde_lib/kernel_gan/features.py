@@ -19,6 +19,25 @@ from gansde_lib.kernel_gan.expansion import problem
 CALL = "game(fourier_features(8.0, modes=12, bandwidth=1.0), [[0.0]], [1.0], [1.0], ridge=0.5)"
 
 
+def harmonics(angle, count):
+    """Return the cosines and the sines of k times an angle, k = 0, ..., count - 1, along a first axis.
+
+    One cosine and one sine give all others by the addition theorem, to a few roundings.
+
+    >>> harmonics(jnp.pi / 3, 4)[0].round(3)
+    Array([ 1. ,  0.5, -0.5, -1. ], dtype=float32)
+    """
+    cosine, sine = jnp.cos(angle), jnp.sin(angle)
+    cosines, sines = jnp.stack([jnp.ones_like(cosine), cosine]), jnp.stack([jnp.zeros_like(sine), sine])
+    while len(cosines) < count:
+        cosine, sine = cosine * cosine - sine * sine, 2 * cosine * sine
+        cosines, sines = (
+            jnp.concatenate([cosines, cosines * cosine - sines * sine]),
+            jnp.concatenate([sines, sines * cosine + cosines * sine]),
+        )
+    return cosines[:count], sines[:count]
+
+
 def _fourier(frequencies, scale, center, x):
     angle = (x - center)[:, None] * frequencies
     return tuple(jnp.concatenate([scale * jnp.cos(angle), scale * jnp.sin(angle)], axis=1))

@@ -1,0 +1,154 @@
+r"""The updates of `run_fourier`, of a few systems side by side.
+
+With the features :math:`a` of `fourier_features` in each coordinate, in units of the bandwidth, the witness
+:math:`f(x) = \sum_{kl} C_{kl}\, a_k(x_1)\, a_l(x_2)` of points in the plane is a matrix C, and an update is
+
+.. math::
+
+   C' = (1 - \eta_d\lambda)\, C + \eta_d \Bigl( \sum_i p_i\, a(x_{i1}) a(x_{i2})^\top
+        - \sum_j \tilde p_j\, a(\tilde x_{j1}) a(\tilde x_{j2})^\top \Bigr), \qquad
+   \tilde x_{j1}' = \tilde x_{j1} + \eta_g \tilde p_j\, a'(\tilde x_{j1})^\top C^{(\prime)} a(\tilde x_{j2});
+
+likewise in one dimension, with a vector, and in three. Systems lie side by side along the last axis of all arrays, a
+few in one unit of work, so that what a core works on stays in its cache.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from gansde_lib import _checks
+from gansde_lib.kernel_gan.expansion import memory
+from gansde_lib.kernel_gan.features import fourier_features, harmonics
+
+FEW = 8
+"""Systems of at most so many generated points are worked on side by side."""
+
+LANES = 32
+"""How many of them: their witnesses in the plane take 72 kB in float32."""
+
+
+class System(NamedTuple):
+    """What `run_fourier` is given of each system."""
+
+    true_points: Any
+    true_masses: Any
+    start_points: Any
+    generated_masses: Any
+    witness: Any
+    bandwidth: Any
+    ridge: Any
+    point_rate: Any
+    witness_rate: Any
+
+
+AXES = System(2, 1, 2, 1, 1, 0, 0, 0, 0)
+"""How many axes each has in a single system."""
+
+
+def side_by_side(given, axes):
+    """The systems in units of a few, along a first axis and a last one; how many there are, and how many in a unit."""
+    numbers = np if all(map(_checks.is_concrete, given)) else jnp
+    count = math.prod(axes)
+    lanes = min(LANES, count) if given.start_points.shape[-2] <= FEW else 1
+    units = -(-count // lanes)
+
+    def cut(leaf, own):
+        shape = leaf.shape[leaf.ndim - own :]
+        flat = numbers.broadcast_to(leaf, (*axes, *shape)).reshape(count, *shape)
+        if units * lanes > count:  # the last unit is filled up with its last system
+            flat = flat[np.minimum(np.arange(units * lanes), count - 1)]
+        # Coordinates before points: what is done to all points of a coordinate is one operation.
+        flat = numbers.moveaxis(flat, -1, 1) if own == 2 else flat
+        return numbers.moveaxis(flat.reshape(units, lanes, *flat.shape[1:]), 1, -1)
+
+    dtype = jnp.result_type(float)
+    return System(*(jnp.asarray(cut(*pair), dtype) for pair in zip(given, AXES, strict=True))), count, lanes
+
+
+def unit(job, number, *, modes, alternating, inner_steps, steps, every, keep_witness):
+    """The runs of one unit: points (records, n, d, lanes), coefficients, and spreads."""
+    systems, box = job
+    it = jax.tree.map(lambda leaf: leaf[number], systems)
+    box = jnp.asarray(box, it.ridge.dtype)
+    frequencies, scale, _ = (
+        jnp.asarray(part, it.ridge.dtype) for part in fourier_features(box, modes=modes, bandwidth=1.0).args
+    )
+    real = it.true_points / it.bandwidth
+    gain, decay = memory(it.witness_rate, it.ridge, inner_steps)
+    gained, push = gain * it.generated_masses, it.point_rate / it.bandwidth**2 * it.generated_masses
+    at_real = _shapes(real, frequencies, scale)
+    source, first = gain * _embedded(at_real, it.true_masses), _embedded(at_real, it.witness)
+
+    # The points' features are part of the state, though the points give them: XLA then works them out once per update,
+    # where it would otherwise do so once for every coefficient that they multiply.
+    def advance(state, _):
+        y, witness, at, low, high = state
+        after = decay * witness + source - _embedded(at, gained)
+        y = y + push * _slopes(after if alternating else witness, at, frequencies)
+        return (y, after, _shapes(y, frequencies, scale), jnp.minimum(low, y), jnp.maximum(high, y)), None
+
+    def record(state, _):
+        state, _ = advance(state, None) if every == 1 else lax.scan(advance, state, length=every)
+        return state, state[: 1 + keep_witness]
+
+    start = it.start_points / it.bandwidth
+    state = (start, first, _shapes(start, frequencies, scale), start, start)
+    (_, last, _, low, high), kept = lax.scan(record, state, length=steps // every)
+    points, *witnesses = (jnp.concatenate([begin[None], rest]) for begin, rest in zip(state, kept, strict=False))
+    low, high = jnp.minimum(low.min(1), real.min(1)), jnp.maximum(high.max(1), real.max(1))
+    return jnp.moveaxis(points, 1, 2) * it.bandwidth, witnesses[0] if keep_witness else last, (high - low).max(0)
+
+
+def _shapes(y, frequencies, scale):
+    """The features of points (d, n, lanes): for each coordinate (2 modes + 2, n, lanes), cosines before sines."""
+    cosines, sines = harmonics(frequencies[1] * y, len(scale))
+    shapes = jnp.concatenate([cosines, sines]) * jnp.tile(scale, 2)[:, None, None, None]
+    return tuple(shapes[:, i] for i in range(len(y)))
+
+
+def _embedded(at, weights):
+    """The sum over points of weights (n, lanes) times the products of features: (2 modes + 2, ..., lanes)."""
+    if weights.shape[-2] <= FEW:
+        total = 0.0
+        for j in range(weights.shape[-2]):
+            product = weights[j]
+            for i, shape in enumerate(at):
+                product = product * shape[:, j].reshape((1,) * i + (-1,) + (1,) * (len(at) - 1 - i) + shape.shape[-1:])
+            total = total + product
+        return total
+    letters = "abcdefgh"[: len(at)]
+    operands = ",".join(f"{letter}nz" for letter in letters)
+    return jnp.einsum(f"{operands}->{letters}z", weights * at[0], *at[1:])
+
+
+def _slopes(witness, at, frequencies):
+    """The witness's gradient at the points, (d, n, lanes)."""
+    turned = [_derivative(shape, frequencies) for shape in at]
+    value, slopes = witness[..., None, :], []
+    for i in reversed(range(len(at))):
+        slope = _summed(value, turned[i])
+        for shape in reversed(at[:i]):
+            slope = _summed(slope, shape)
+        slopes.append(slope)
+        value = _summed(value, at[i]) if i else None
+    return jnp.stack(slopes[::-1])
+
+
+def _derivative(shape, frequencies):
+    """The features' derivatives: a cosine becomes minus its frequency times the sine."""
+    cosines, sines = jnp.split(shape, 2)
+    w = frequencies[:, None, None]
+    return jnp.concatenate([-w * sines, w * cosines])
+
+
+def _summed(value, shape):
+    """The sum over the last axis of features of `value` (..., features, n or 1, lanes) times those of the points.
+
+    Term by term, which XLA makes one loop over whole vectors of; as a product of small matrices it is slower.
+    """
+    return sum(lax.index_in_dim(value, k, -3, keepdims=False) * shape[k] for k in range(len(shape)))
