@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gansde_lib import Players, gda, neural, noise, simulate
+from gansde_lib.noise.squares import traced
 
 KEY = jax.random.key(4)
 
@@ -78,3 +79,29 @@ def test_generator_is_further_from_gaussian(trained):
             found, _ = noise.gaussianity(game, x, directions[0][heavy : heavy + 1], **options)
             assert abs(found.kurtosis[0] - one.kurtosis[heavy] / batch) < 4.5 * found.kurtosis_error[0]
             assert batch > 4 or found.kurtosis[0] > 5 * found.kurtosis_error[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "used"),
+    [
+        ({}, [1, None, 1, None, 4, None, 3, None]),  # the slope of the penalty uses the discriminator twice more
+        ({"regulariser": "weight-decay"}, [1, None, 1, None, 2, None, 2, None]),
+        ({"loss": "non-saturating", "regulariser": "wgan-gp"}, None),
+        ({"networks": "convolutional", "hidden": (2, 2)}, None),
+    ],
+    ids=["r1", "weight decay", "wgan-gp", "convolutional"],
+)
+def test_variances_agree_with_gradients_of_single_samples(options, used):
+    """Dense layers by products of matrices, the others written out; a last chunk that is not full; both precisions."""
+    options = {"penalty": 0.3, "hidden": (4, 3), "latent": 3, "real": neural.digits()[:50], "key": KEY} | options
+    for double, tolerance in ((False, 1e-5), (True, 1e-12)):
+        with jax.enable_x64(double):
+            game, x = neural.digits_gan(**options)
+            rows = np.asarray(noise.per_sample_field(game, x), float)
+            expected = rows.var(0)
+            found = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(noise.diagonal(game, x, chunk=16))])
+            assert found.dtype == ("float64" if double else "float32")
+            np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance * expected.max())
+            assert expected.max() > 1e-6 and found.min() >= 0
+            _, uses = traced((game.payoff, game.generator_payoff), x, noise.samples.take(game, jnp.asarray(0)))
+            assert used is None or [found and len(found) for found in uses] == used

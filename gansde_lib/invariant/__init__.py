@@ -19,6 +19,7 @@ from gansde_lib.invariant.distances import (
 from gansde_lib.invariant.intervals import Interval, interval
 from gansde_lib.invariant.linear import Linear, linearised, linearised_equation, rest_point
 from gansde_lib.invariant.lyapunov import continuous_covariance, covariance
+from gansde_lib.invariant.nearby import Solver, densities
 from gansde_lib.invariant.proofs import Certificate, Search, Tail, certificate, nonpositive, tail
 from gansde_lib.invariant.small import small_fokker_planck
 from gansde_lib.invariant.spectral import slow_modes, spectral_gap
@@ -34,6 +35,7 @@ __all__ = [
     "Linear",
     "Rate",
     "Search",
+    "Solver",
     "Stationary",
     "Tail",
     "TiltedSaddle",
@@ -43,6 +45,7 @@ __all__ = [
     "coupling",
     "covariance",
     "decay_rate",
+    "densities",
     "entropy_production",
     "fokker_planck",
     "gaussian_wasserstein",

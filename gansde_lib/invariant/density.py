@@ -100,14 +100,17 @@ def edges(drift, covariance, box):
         raise ValueError(
             f"drift and covariance must be finite in the box, found NaN or infinity; for example {grid.CALL}"
         )
-    lowest = np.linalg.eigvalsh((spread + spread.swapaxes(1, 2)) / 2)[:, 0]
+    # Written out: for 2 x 2 matrices the routines of linear algebra take longer to call than to compute.
+    (a, b), (c, d) = spread.transpose(1, 2, 0)
+    lowest = (a + d - np.hypot(a - d, b + c)) / 2
     worst = np.argmin(lowest)
     if not lowest[worst] > 1e-9 * np.trace(spread[worst]):
         raise ValueError(
             f"the covariance must be positive definite in the whole box, found {spread[worst].tolist()} at theta = "
             f"{points[0][worst]:.4g}, omega = {points[1][worst]:.4g}; for example {grid.CALL} with noise for both"
         )
-    slope = np.linalg.solve(spread, 2 * push[..., None] - divergence[..., None])[..., 0]
+    first, second = (2 * push - divergence).T
+    slope = np.stack([d * first - b * second, a * second - c * first], -1) / (a * d - b * c)[:, None]
     weights, steps = grid.selling(spread / (box.sides[:, None] * box.sides))
     row, column = (part[:, None] for part in np.divmod(np.arange(n * n), n))
     pairs = []
@@ -124,7 +127,8 @@ def edges(drift, covariance, box):
     return Edges(first, second, step, joined.data, ((slope[first] + slope[second]) / 2 * step).sum(1))
 
 
-def _generator(joined, size):
+def generator_of(joined, size):
+    """Return the generator with these `Edges`: rates of jumps, and what leaves a cell on the diagonal."""
     rows, columns = np.concatenate([[joined.first, joined.second], [joined.second, joined.first]], 1)
     rates = np.concatenate([joined.forth, joined.back])
     jumps = scipy.sparse.coo_array((rates, (rows, columns)), shape=(size, size)).tocsr()
@@ -151,7 +155,7 @@ def generator_matrix(drift, covariance=None, *, lower, upper, cells):
     >>> matrix.shape, bool(abs(matrix.sum(1)).max() < 1e-12)
     ((64, 64), True)
     """
-    return _generator(edges(drift, covariance, grid.make(lower, upper, cells)), cells**2)
+    return generator_of(edges(drift, covariance, grid.make(lower, upper, cells)), cells**2)
 
 
 def fokker_planck(drift, covariance=None, *, lower, upper, cells):
@@ -186,33 +190,56 @@ def fokker_planck(drift, covariance=None, *, lower, upper, cells):
     """
     box = grid.make(lower, upper, cells)
     joined = edges(drift, covariance, box)
-    masses = _solve(_generator(joined, cells**2), _start(joined, cells**2))
-    return read(box, joined, masses)
+    generator = generator_of(joined, cells**2)
+    return read(box, joined, eliminated(generator, factorised(generator, likely(joined, cells**2))))
 
 
-def _start(joined, size):
-    """A likely cell, to be given mass one: where the slopes of all edges, followed uphill, are smallest."""
+def likely(joined, size):
+    """Return a likely cell, to be given mass one: where the slopes of all edges, followed uphill, are smallest."""
     steepness = np.zeros(size)
     np.maximum.at(steepness, joined.first, np.abs(joined.slope))
     np.maximum.at(steepness, joined.second, np.abs(joined.slope))
     return int(np.argmin(steepness))
 
 
-def _factorised(matrix):
-    """A sparse matrix with a symmetric pattern, factorised without pivoting."""
+def grounded(generator, start):
+    """Return matrix and right side of the equations for the masses of all cells but one, whose mass is one."""
+    others = np.delete(np.arange(generator.shape[0]), start)
+    flow = -generator.T.tocsr()[others]
+    return flow[:, others], -flow[:, [start]].toarray().ravel()
+
+
+class Factors(NamedTuple):
+    """The cell whose mass is one, and the factors of the equations for the others."""
+
+    start: int
+    others: Any
+
+
+def factorised(generator, start):
+    """Return the `Factors` of a generator.
+
+    An M-matrix needs no pivots: elimination on the diagonal subtracts no two numbers of one sign.
+    """
+    return Factors(start, lu(grounded(generator, start)[0]))
+
+
+def lu(matrix):
+    """Return the factors of a sparse matrix with a symmetric pattern, by elimination without pivoting."""
     return scipy.sparse.linalg.splu(
         matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
     )
 
 
-def _solve(generator, start):
-    """The stationary masses: one cell is given mass one, the others follow by sparse elimination without pivoting."""
-    others = np.delete(np.arange(generator.shape[0]), start)
-    flow = -generator.T.tocsr()[others]
-    # An M-matrix needs no pivots: elimination on the diagonal subtracts no two numbers of one sign.
-    masses = np.ones(generator.shape[0])
-    masses[others] = _factorised(flow[:, others]).solve(-flow[:, [start]].toarray().ravel())
-    masses = np.maximum(masses, 0.0)  # zero, not negative, where a mass is below the smallest float
+def eliminated(generator, factors):
+    """Return the stationary masses from the factors of this very generator."""
+    _, right = grounded(generator, factors.start)
+    return normalised(np.insert(factors.others.solve(right), factors.start, 1.0))
+
+
+def normalised(masses):
+    """Return masses that add up to one, none of them negative: zero where one is below the smallest float."""
+    masses = np.maximum(masses, 0.0)
     return masses / masses.sum()
 
 

@@ -6,6 +6,7 @@ is written as a sum of non-negative multiples of :math:`e e^\top` for steps e fr
 very same directions, and along each of them the chain jumps at rates of exponential fitting.
 """
 
+import itertools
 from typing import Any, NamedTuple
 
 import jax
@@ -168,7 +169,10 @@ def selling(matrices):
     scale = np.trace(matrices, axis1=1, axis2=2)
     pairs, rows = np.array([[1, 2], [2, 0], [0, 1]]), np.arange(len(matrices))
     for _ in range(64):
-        products = np.einsum("nia,nab,njb->nij", base, matrices, base)[:, pairs[:, 0], pairs[:, 1]]
+        left, right = base[:, pairs[:, 0]], base[:, pairs[:, 1]]
+        products = sum(
+            matrices[:, None, a, b] * left[..., a] * right[..., b] for a, b in itertools.product(range(2), repeat=2)
+        )
         worst = products.argmax(1)
         turn = products[rows, worst] > 1e-13 * scale
         if not turn.any():

@@ -36,10 +36,10 @@ def slow_modes(drift, covariance=None, *, lower, upper, cells, count=8):
     _checks.whole("count", count, minimum=2, example="slow_modes(equation, lower=(-2, -2), upper=(2, 2), cells=96)")
     box = grid.make(lower, upper, cells)
     joined = density.edges(drift, covariance, box)
-    matrix = density._generator(joined, cells**2).tocsc()
+    matrix = density.generator_of(joined, cells**2).tocsc()
     # Near zero, not at it: 0 is an eigenvalue. A cell's rate of leaving is about n^2 times the rates looked for.
     near = 1e-6 * np.abs(matrix.diagonal()).max()
-    masses = density._solve(matrix, density._start(joined, cells**2))
+    masses = density.eliminated(matrix, density.factorised(matrix, density.likely(joined, cells**2)))
     row, column = np.divmod(int(np.argmax(masses)), cells)
     turns = np.abs(_turning(drift, covariance, float(box.theta[row]), float(box.omega[column])))
     found = _near(matrix, near, count)
@@ -70,7 +70,7 @@ def _derivative(drift, point):
 
 
 def _near(matrix, shift, count):
-    solver = density._factorised(matrix - shift * scipy.sparse.eye_array(matrix.shape[0], format="csc"))
+    solver = density.lu(matrix - shift * scipy.sparse.eye_array(matrix.shape[0], format="csc"))
     inverse = scipy.sparse.linalg.LinearOperator(matrix.shape, matvec=solver.solve, dtype=matrix.dtype)
     start = np.cos(1.0 + np.arange(matrix.shape[0]))  # no random start: the same eigenvalues every time
     values = scipy.sparse.linalg.eigs(inverse, k=count, v0=start.astype(matrix.dtype), return_eigenvectors=False)

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 
 from gansde_lib import _checks
 from gansde_lib.games import Players, Product
+from gansde_lib.noise import squares
 from gansde_lib.noise.samples import (
     CHUNK,
     check,
@@ -67,19 +67,15 @@ def _blocks(game, x, *, chunk):
 
 
 def diagonal(game, x, *, chunk=CHUNK):
-    """Return the variance of every parameter's gradient, as `Players` shaped like x. No matrix is formed.
+    """Return the variance of every parameter's gradient, as `Players` shaped like x.
+
+    No matrix is formed, and for the weights of dense layers no gradients of single samples either: see `squares`.
 
     >>> from gansde_lib import games
     >>> diagonal(games.quadratic(1.0, 1.0, 1.0, samples={"a": np.array([1.0, -1.0])}), Players(0.0, 0.0))
     Players(theta=Array(1., dtype=float32), omega=Array(0., dtype=float32))
     """
-    return _diagonal(game, check(game, x, chunk), chunk=chunk)
-
-
-@functools.partial(jax.jit, static_argnames="chunk")
-def _diagonal(game, x, *, chunk):
-    unravel = ravel_pytree(x)[1]
-    return unravel(fold(game, x, lambda rows: (rows**2).sum(0), chunk=chunk) / game.size)
+    return squares.variances(game, check(game, x, chunk), chunk=chunk)
 
 
 def trace(game, x, *, chunk=CHUNK):
