@@ -64,6 +64,13 @@ def test_sweep_is_the_plain_loop(chunk):
     np.testing.assert_allclose(found["pair"][2, 5], [2, 5])
 
 
+def test_a_sweep_over_threads_keeps_double_precision():
+    axes = np.linspace(0.1, 1, 60), np.linspace(0.1, 1, 50)
+    with jax.enable_x64(True):
+        found = simulate.sweep(lambda a, b: a / (3 * b), *axes, workers=2)
+    np.testing.assert_array_equal(found, axes[0][:, None] / (3 * axes[1]))
+
+
 def test_figures_have_their_own_keys():
     draws = [float(jax.random.normal(simulate.key(figure))) for figure in range(5)]
     assert len(set(draws)) == 5

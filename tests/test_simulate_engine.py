@@ -183,11 +183,13 @@ def test_second_moments_of_multiplicative_noise_are_exact(kind):
 def test_double_precision():
     with jax.enable_x64(True):
         start = Players(1.0, 0.0)
-        found = simulate.paths(Partial(turn, 0.05), start, steps=70, size=1000, key=KEY)
+        found = simulate.paths(Partial(turn, 0.05), start, steps=70, size=5000, key=KEY, workers=2)
         assert found.theta.dtype == np.float64
+        same(found, simulate.paths(Partial(turn, 0.05), start, steps=70, size=5000, key=KEY, workers=1))
+        assert (found.theta != found.theta.astype(np.float32)).mean() > 0.99
     # Other normal numbers than in float32, of the same law.
-    pooled = np.sqrt(2 * ends("gaussian").theta.var() / 1000)
-    assert abs(found.theta.mean() - ends("gaussian").theta[1000:2000].mean()) < 3.5 * pooled
+    error = np.sqrt(ends("gaussian").theta.var() * (1 / 5000 + 1 / 2500))
+    assert abs(found.theta.mean() - ends("gaussian").theta.mean()) < 3.5 * error
 
 
 def test_a_diverging_ensemble_is_a_result():

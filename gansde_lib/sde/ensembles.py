@@ -156,8 +156,9 @@ def expectation(
     Args:
         equation, x0, steps, scheme, substeps, increments, noise: as in `run`.
         function: test function of `Players`, with values in any pytree of arrays, for example the game's value.
-        size, key, **how: as in `ensemble`; equal keys give equal paths.
+        size, key: as in `ensemble`; equal keys give equal paths.
         every: distance of the times at which the function is looked at; by default the start and the end only.
+        **how: as in `ensemble`.
 
     Returns:
         `Expectation`, whose entries have a leading axis of length `steps // every + 1`.

@@ -32,10 +32,11 @@ def averages(step, start, *, steps, size, key, observe, every=None, increments="
     """Return means and variances over paths of what `observe` sees, without storing a path.
 
     Args:
-        step, start, steps, size, key, increments, noise, **how: as in `paths`; equal keys give equal paths.
+        step, start, steps, size, key, increments, noise: as in `paths`; equal keys give equal paths.
         observe: pure function of one path's state with values in any pytree: moments, test functions, or the bins of
             a histogram (`inside`).
         every: distance of the steps at which states are observed; by default only the start and the end.
+        **how: as in `paths`.
 
     Returns:
         `Averages`, whose entries have a leading axis of length `steps // every + 1`.

@@ -133,14 +133,20 @@ def _in_order(function, items, workers):
     if workers == 1 or len(items) == 1:
         yield from map(function, items)
         return
+    double = jnp.result_type(float) == jnp.float64
+
+    def there(item):
+        with jax.enable_x64(double):  # a setting of each thread
+            return function(item)
+
     pool = concurrent.futures.ThreadPoolExecutor(workers)
     try:
         items = iter(items)
         # Twice as many as threads: enough to keep them busy, few enough not to keep all results at once.
-        ahead = [pool.submit(function, item) for item in itertools.islice(items, 2 * workers)]
+        ahead = [pool.submit(there, item) for item in itertools.islice(items, 2 * workers)]
         while ahead:
             yield ahead.pop(0).result()
-            ahead += [pool.submit(function, item) for item in itertools.islice(items, 1)]
+            ahead += [pool.submit(there, item) for item in itertools.islice(items, 1)]
     finally:
         pool.shutdown(cancel_futures=True)
 
