@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gansde_lib import gda, kernel_gan
-from gansde_lib.kernel_gan import fourier
+from gansde_lib.kernel_gan import series
 
 OPTIONS = {"bandwidth": 0.5, "ridge": 0.3, "lr": (0.8, 0.5), "steps": 40}
 
@@ -23,7 +23,7 @@ def clouds(dimension, count=5, seed=5):
     [
         (1, 5, "simultaneous", 1),
         (2, 5, "alternating", 3),
-        (2, 2 * fourier.FEW, "simultaneous", 2),
+        (2, 2 * series.FEW, "simultaneous", 2),
         (3, 3, "alternating", 1),
     ],
 )
@@ -70,7 +70,7 @@ def test_many_systems_are_each_of_them_alone():
     starts, masses = rng.normal(size=(15, 1, 2, 1)) / 4, rng.dirichlet(np.ones(2), 3)
     rates = rng.uniform(0.2, 0.8, (15, 1)), rng.uniform(0.2, 0.8, 3)
     first = rng.normal(size=(15, 3, 1)) / 10
-    assert 15 * 3 % fourier.LANES
+    assert 15 * 3 % series.LANES
 
     def run(starts, masses, bandwidth, ridge, lr, first, **how):
         given = {"bandwidth": bandwidth, "ridge": ridge, "lr": lr, "witness": first, "steps": 60, "every": 30}
@@ -91,7 +91,7 @@ def test_many_systems_are_each_of_them_alone():
 
 def test_systems_of_many_points():
     """Systems too large to lie side by side."""
-    true, weights, starts, masses = clouds(2, 2 * fourier.FEW)
+    true, weights, starts, masses = clouds(2, 2 * series.FEW)
     ridges = np.array([0.1, 0.3, 0.9])
     options = OPTIONS | {"ridge": ridges, "every": 40}
     found = kernel_gan.run_fourier(true, weights, starts, masses, **options)
