@@ -9,8 +9,9 @@ import numpy as np
 
 from gansde_lib import _checks, gda, simulate
 from gansde_lib.kernel_gan import series
+from gansde_lib.kernel_gan.expansion import _numbers
 from gansde_lib.kernel_gan.features import fourier_features
-from gansde_lib.simulate import work
+from gansde_lib.simulate import engine, work
 
 CALL = (
     "run_fourier([[0.0]], [1.0], [[0.1]], [1.0], bandwidth=1.0, ridge=0.5, lr=(0.1, 0.1), steps=100): points of shape "
@@ -145,11 +146,6 @@ def fourier_witness(run, x):
     return value
 
 
-def _numbers(values):
-    """As a float array: NumPy's, which serves both precisions, unless it is being traced."""
-    return np.asarray(values, float) if _checks.is_concrete(values) else jnp.asarray(values, jnp.result_type(float))
-
-
 def _check_shapes(given):
     """The shape of the axes in front of those of a single system."""
     own = [leaf.shape[leaf.ndim - axes :] for leaf, axes in zip(given, series.AXES, strict=True)]
@@ -192,6 +188,5 @@ def _check_values(given, box):
 
 def _systems_first(parts, count, axes):
     """Units after units, with systems along the last axis, as one array with the axes of the systems first."""
-    numbers = np if all(isinstance(part, np.ndarray) for part in parts) else jnp
-    whole = numbers.moveaxis(numbers.concatenate(parts), -1, 1)
-    return whole.reshape((-1, *whole.shape[2:]))[:count].reshape((*axes, *whole.shape[2:]))
+    systems = engine.lanes_first(parts)[:count]
+    return systems.reshape((*axes, *systems.shape[1:]))

@@ -9,6 +9,7 @@ from jax.tree_util import Partial
 
 from gansde_lib import gda
 from gansde_lib.games import Players, as_players
+from gansde_lib.simulate.engine import as_partial
 
 
 @gda.plain.register
@@ -62,4 +63,4 @@ def diffusion(drift, root):
     >>> bool(abs(ends.theta.var() - 0.1**2 / 2) < 4 * 0.005 * (2 / 4000) ** 0.5)
     True
     """
-    return Diffusion(*(given if isinstance(given, Partial) else Partial(given) for given in (drift, root)))
+    return Diffusion(as_partial(drift), as_partial(root))

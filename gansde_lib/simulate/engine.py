@@ -113,6 +113,11 @@ def _states(job, number, *, increments, lanes):
     return advance(job, number, lambda after, x, seen: seen, (), lanes, increments)[0]
 
 
+def path_numbers(number, lanes):
+    """The numbers of the paths of a unit."""
+    return number * UNIT + jnp.arange(lanes, dtype=jnp.uint32)
+
+
 def side_by_side(tree, lanes):
     """The same state in all lanes, which come last."""
     return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf[..., None], (*leaf.shape, lanes)), tree)
@@ -121,10 +126,10 @@ def side_by_side(tree, lanes):
 def advance(job, number, keep, seen, lanes, increments):
     """The states of a unit after all steps, and what `keep(steps done, states, seen)` has made of them on the way."""
     step = jax.vmap(job.step, in_axes=-1, out_axes=-1)
-    numbers = number * UNIT + jnp.arange(lanes, dtype=jnp.uint32)
+    numbers = path_numbers(number, lanes)
     several = isinstance(increments, tuple)
     groups = list(zip(increments, job.noise, strict=True)) if several else [(increments, job.noise)]
-    largest = max(counters.halves(noise) for kind, noise in [*groups, ("", 0.0)] if kind != "two-point")
+    largest = max((counters.halves(noise) for kind, noise in groups if kind != "two-point"), default=1)
     # A power of two, so that a block never ends inside the bits of a word for two-point increments.
     together = 2 ** int(np.log2(np.clip(DRAWN // (largest * lanes), 1, counters.BITS)))
 

@@ -8,8 +8,9 @@ import jax
 FAST_FLAGS = (
     "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=100000000,xla_cpu_use_multi_output_fusion=true"
 )
-"""Opt-in flags for the CPU, with which whole time loops become one loop of machine code. They are not documented by XLA, must
-stand in the environment variable `XLA_FLAGS` before the first use of JAX, and slow down large matrix products.
+"""Opt-in flags for the CPU, with which whole time loops become one loop of machine code. They are not documented by
+XLA, must stand in the environment variable `XLA_FLAGS` before the first use of JAX, and slow down large matrix
+products.
 """
 
 WISHES = {"cpu": {"xla_cpu_prefer_vector_width": 512}}

@@ -97,8 +97,7 @@ class Sums(NamedTuple):
 
 def _sums(job, number, *, increments, lanes, every, records):
     """What one unit adds to the averages."""
-    numbers = number * engine.UNIT + jnp.arange(lanes, dtype=jnp.uint32)
-    valid = numbers < job.size
+    valid = engine.path_numbers(number, lanes) < job.size
     see = jax.vmap(job.observe, in_axes=-1, out_axes=-1)
 
     def summed(values):

@@ -38,9 +38,12 @@ def sweep(function, *axes, chunk=None, **how):
     static = (("lanes", lanes), ("shape", shape))
     job = Grid(engine.as_partial(function), axes)
     found = list(work.pieces(_values, job, count=-(-count // lanes), static=static, **how))
-    return jax.tree.map(
-        lambda *parts: jnp.asarray(engine.lanes_first(parts)[:count].reshape(*shape, *parts[0].shape[1:-1])), *found
-    )
+
+    def on_grid(*parts):
+        values = engine.lanes_first(parts)[:count]
+        return jnp.asarray(values.reshape(shape + values.shape[1:]))
+
+    return jax.tree.map(on_grid, *found)
 
 
 class Grid(NamedTuple):

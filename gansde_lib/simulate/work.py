@@ -177,8 +177,10 @@ class _Store:
 
     def __init__(self, folder, function, job, count, size, static):
         self.folder = Path(folder) / (f"process_{jax.process_index()}" if jax.process_count() > 1 else "")
-        self.structure = jax.tree.structure(jax.eval_shape(functools.partial(function, **dict(static)), job, 0))
-        program = jax.make_jaxpr(functools.partial(function, **dict(static)))(job, jnp.uint32(0))
+        program, result = jax.make_jaxpr(functools.partial(function, **dict(static)), return_shape=True)(
+            job, jnp.uint32(0)
+        )
+        self.structure = jax.tree.structure(result)
         told = hashlib.sha256(f"{count} {size} {program}".encode())
         for leaf in jax.tree.leaves(job):
             told.update(np.asarray(leaf).tobytes())
