@@ -223,6 +223,15 @@ def test_averages_are_those_of_the_paths(every):
     np.testing.assert_allclose(found.error["theta"][-1], x.theta.std(ddof=1) / 50, rtol=1e-5)
 
 
+def test_means_alone():
+    def run(**how):
+        return simulate.averages(STEP, START, steps=70, size=2500, key=KEY, observe=both, every=10, **how)
+
+    alone = run(variance=False)
+    same(alone.mean, run().mean)
+    assert alone.variance is None
+
+
 def test_averages_far_from_zero_do_not_cancel():
     found = simulate.averages(
         lambda x, w: x + 0.1 * w, jnp.float32(1e4), steps=4, size=5000, key=KEY, observe=lambda x: x

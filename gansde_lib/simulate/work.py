@@ -20,7 +20,7 @@ from jax.sharding import Mesh, PartitionSpec
 from gansde_lib import _checks
 from gansde_lib.simulate import options
 
-PIECES = 32
+PIECES = 4
 """Into how many pieces work is cut at least, if it has as many units: enough to share it out evenly."""
 
 LARGEST = {"cpu": 64}
@@ -53,7 +53,7 @@ def pieces(function, job, *, count, static=(), workers=None, progress=None, stor
     workers = options.workers() if workers is None else workers
     _checks.whole("workers", workers, minimum=1, example="workers=2, or workers=None for one a core")
     devices = np.array(jax.devices())
-    size = max(1, min(count // (PIECES * len(devices)), LARGEST.get(devices[0].platform, 1024)))
+    size = max(1, min(-(-count // (PIECES * len(devices))), LARGEST.get(devices[0].platform, 1024)))
     program = _program(function, size, static, tuple(devices))
     kept = None if store is None else _Store(store, function, job, count, size * len(devices), static)
 
