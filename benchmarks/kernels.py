@@ -6,7 +6,7 @@ from benchmarks.compare import Form, Work
 
 STEPS, BANDWIDTH, RIDGE = 1000, 0.6, 0.3
 
-COUNT, RATES = 256, (64.0, 0.5)
+COUNT, RATES = 256, (48.0, 0.5)
 """True and generated points of the large system, and its rates; a point has the mass 1 / 256."""
 
 FEATURES, FEATURE_STEPS = 1024, 200

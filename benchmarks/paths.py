@@ -50,7 +50,7 @@ def ours(dimension, increments="gaussian", size=None, steps=STEPS):
 
         step = Partial(step, jnp.float32(STEP))
         start = Players(*map(jnp.asarray, start_of(dimension)))
-        settings = {"steps": steps, "size": size, "increments": increments}
+        settings = {"steps": steps, "size": size, "increments": increments, "batched": dimension > 2}
         key = jax.random.key(0)
 
         def run():

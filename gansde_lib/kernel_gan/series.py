@@ -23,7 +23,7 @@ from jax import lax
 
 from gansde_lib import _checks
 from gansde_lib.kernel_gan.expansion import memory
-from gansde_lib.kernel_gan.features import fourier_features, harmonics
+from gansde_lib.kernel_gan.features import cosine_of_turns, fourier_features
 
 FEW = 8
 """Systems of at most so many generated points are worked on side by side."""
@@ -75,13 +75,12 @@ def unit(job, number, *, modes, alternating, inner_steps, steps, every, keep_wit
     systems, box = job
     it = jax.tree.map(lambda leaf: leaf[number], systems)
     box = jnp.asarray(box, it.ridge.dtype)
-    frequencies, scale, _ = (
-        jnp.asarray(part, it.ridge.dtype) for part in fourier_features(box, modes=modes, bandwidth=1.0).args
-    )
+    frequencies, scale, _ = fourier_features(box, modes=modes, bandwidth=1.0).args
+    waves = Waves(*(jnp.asarray(part, it.ridge.dtype) for part in (box, frequencies, scale)))
     real = it.true_points / it.bandwidth
     gain, decay = memory(it.witness_rate, it.ridge, inner_steps)
     gained, push = gain * it.generated_masses, it.point_rate / it.bandwidth**2 * it.generated_masses
-    at_real = _shapes(real, frequencies, scale)
+    at_real = _shapes(real, waves)
     source, first = gain * _embedded(at_real, it.true_masses), _embedded(at_real, it.witness)
 
     # The points' features are part of the state, though the points give them: XLA then works them out once per update,
@@ -89,25 +88,43 @@ def unit(job, number, *, modes, alternating, inner_steps, steps, every, keep_wit
     def advance(state, _):
         y, witness, at, low, high = state
         after = decay * witness + source - _embedded(at, gained)
-        y = y + push * _slopes(after if alternating else witness, at, frequencies)
-        return (y, after, _shapes(y, frequencies, scale), jnp.minimum(low, y), jnp.maximum(high, y)), None
+        y = y + push * _slopes(after if alternating else witness, at, _shapes(y, waves, slope=True))
+        return (y, after, _shapes(y, waves), jnp.minimum(low, y), jnp.maximum(high, y)), None
 
     def record(state, _):
         state, _ = advance(state, None) if every == 1 else lax.scan(advance, state, length=every)
         return state, state[: 1 + keep_witness]
 
     start = it.start_points / it.bandwidth
-    state = (start, first, _shapes(start, frequencies, scale), start, start)
+    state = (start, first, _shapes(start, waves), start, start)
     (_, last, _, low, high), kept = lax.scan(record, state, length=steps // every)
     points, *witnesses = (jnp.concatenate([begin[None], rest]) for begin, rest in zip(state, kept, strict=False))
     low, high = jnp.minimum(low.min(1), real.min(1)), jnp.maximum(high.max(1), real.max(1))
     return jnp.moveaxis(points, 1, 2) * it.bandwidth, witnesses[0] if keep_witness else last, (high - low).max(0)
 
 
-def _shapes(y, frequencies, scale):
-    """The features of points (d, n, lanes): for each coordinate (2 modes + 2, n, lanes), cosines before sines."""
-    cosines, sines = harmonics(frequencies[1] * y, len(scale))
-    shapes = jnp.concatenate([cosines, sines]) * jnp.tile(scale, 2)[:, None, None, None]
+class Waves(NamedTuple):
+    """The features of a coordinate: waves in a box of a length, of some frequencies and scales."""
+
+    box: Any
+    frequencies: Any
+    scale: Any
+
+
+def _shapes(y, waves, *, slope=False):
+    """The features of points (d, n, lanes), or their slopes: for each coordinate (2 modes + 2, n, lanes).
+
+    Cosines come before sines. All are cosines of some turns, which XLA works out in one loop.
+    """
+    modes = np.arange(2 * len(waves.scale)) % len(waves.scale)
+    begin = np.where(modes == np.arange(len(modes)), 0.0, 0.25) - 0.25 * slope
+    mode, begin = (jnp.asarray(part, y.dtype)[:, None, None, None] for part in (modes, begin))
+    scale = jnp.tile(waves.scale * (waves.frequencies if slope else 1), 2)[:, None, None, None]
+    share = y / waves.box
+    # In two parts, of which the first times a mode is exact: else the whole turns would take digits from the rest.
+    coarse = jnp.round(4096 * share) / 4096
+    turns = mode * coarse
+    shapes = scale * cosine_of_turns(turns - jnp.round(turns) + mode * (share - coarse) - begin)
     return tuple(shapes[:, i] for i in range(len(y)))
 
 
@@ -122,13 +139,13 @@ def _embedded(at, weights):
             total = total + product
         return total
     letters = "abcdefgh"[: len(at)]
-    operands = ",".join(f"{letter}nz" for letter in letters)
-    return jnp.einsum(f"{operands}->{letters}z", weights * at[0], *at[1:])
+    operands = ",".join(f"{letter}n" for letter in letters)
+    first, *others = (shape[..., 0] for shape in at)
+    return _product(f"{operands}->{letters}", weights[..., 0] * first, *others)[..., None]
 
 
-def _slopes(witness, at, frequencies):
-    """The witness's gradient at the points, (d, n, lanes)."""
-    turned = [_derivative(shape, frequencies) for shape in at]
+def _slopes(witness, at, turned):
+    """The witness's gradient at the points, (d, n, lanes), from their features and the slopes of these."""
     value, slopes = witness[..., None, :], []
     for i in reversed(range(len(at))):
         slope = _summed(value, turned[i])
@@ -139,16 +156,15 @@ def _slopes(witness, at, frequencies):
     return jnp.stack(slopes[::-1])
 
 
-def _derivative(shape, frequencies):
-    """The features' derivatives: a cosine becomes minus its frequency times the sine."""
-    cosines, sines = jnp.split(shape, 2)
-    w = frequencies[:, None, None]
-    return jnp.concatenate([-w * sines, w * cosines])
-
-
 def _summed(value, shape):
-    """The sum over the last axis of features of `value` (..., features, n or 1, lanes) times those of the points.
+    """The sum over the last axis of features of `value` (..., features, n or 1, lanes) times those of the points."""
+    if shape.shape[1] <= FEW:  # term by term, one loop over whole vectors
+        return sum(lax.index_in_dim(value, k, -3, keepdims=False) * shape[k] for k in range(len(shape)))
+    if value.shape[-2] == 1:
+        return _product("...k,kn->...n", value[..., 0, 0], shape[..., 0])[..., None]
+    return (value * shape).sum(-3)
 
-    Term by term, which XLA makes one loop over whole vectors of; as a product of small matrices it is slower.
-    """
-    return sum(lax.index_in_dim(value, k, -3, keepdims=False) * shape[k] for k in range(len(shape)))
+
+def _product(*operands):
+    """`einsum` in full precision, which a GPU would not use for products of matrices."""
+    return jnp.einsum(*operands, precision=lax.Precision.HIGHEST)

@@ -18,7 +18,10 @@ from gansde_lib import _checks
 from gansde_lib.simulate import counters, work
 
 UNIT = 1024
-"""Paths that are worked on side by side, and summed up together."""
+"""Paths that are worked on side by side, and summed up together; fewer where a state is more than `NUMBERS` numbers."""
+
+NUMBERS = 8
+"""So many numbers of each of a unit's paths stay in the nearest cache."""
 
 DRAWN = 2**15
 """How many pairs of increments are drawn together: 256 kB in float32, a part of a core's cache."""
@@ -29,7 +32,7 @@ LANES = 16
 CALL = "paths(lambda x, w: 0.9 * x + w, jnp.float32(0), steps=100, size=1000, key=jax.random.key(0))"
 
 
-def paths(step, start, *, steps, size, key, increments="gaussian", noise=None, **how):
+def paths(step, start, *, steps, size, key, increments="gaussian", noise=None, batched=False, **how):
     """Return the states of `size` paths after `steps` steps, along a leading axis.
 
     Args:
@@ -43,6 +46,8 @@ def paths(step, start, *, steps, size, key, increments="gaussian", noise=None, *
             "two-point" (plus or minus 1), or "uniform" (between 0 and 1, to draw samples with). A tuple of names gives
             a tuple of increments, each of its own kind.
         noise: pytree of arrays that w is shaped like; the start by default. A tuple for a tuple of increments.
+        batched: whether `step` takes many paths at once, along the last axis of all its arrays. By default it takes
+            one, and `jax.vmap` does the rest, which costs two or three times as much where players are vectors.
         **how: `workers`, `progress` and `store`, see `work.pieces`.
 
     Returns:
@@ -58,8 +63,9 @@ def paths(step, start, *, steps, size, key, increments="gaussian", noise=None, *
     ((20000,), True)
     """
     job = job_of(step, start, steps, size, key, increments, noise)
-    static = (("increments", increments), ("lanes", lanes_of(size)))
-    found = list(work.pieces(_states, job, count=units(size), static=static, **how))
+    lanes = lanes_of(size, job.start)
+    static = (("increments", increments), ("lanes", lanes), ("batched", batched))
+    found = list(work.pieces(_states, job, count=-(-size // lanes), static=static, **how))
     return jax.tree.map(lambda *parts: lanes_first(parts)[:size], *found)
 
 
@@ -91,14 +97,15 @@ def job_of(step, start, steps, size, key, increments, noise):
     return Job(as_partial(step), start, noise, counters.words_of(key), np.int32(steps))
 
 
-def lanes_of(size):
-    """How wide a unit is: a small ensemble is one unit, of whole vectors."""
-    return min(UNIT, -(-size // LANES) * LANES)
+def lanes_of(size, start):
+    """How many paths a unit is: a power of two, or for a small ensemble so many that it is one unit of whole vectors.
 
-
-def units(size):
-    """How many units an ensemble is."""
-    return -(-size // UNIT)
+    >>> lanes_of(10**6, (0.0, 0.0)), lanes_of(10**6, np.zeros(20)), lanes_of(100, (0.0, 0.0))
+    (1024, 256, 112)
+    """
+    numbers = max(NUMBERS, sum(np.size(leaf) for leaf in jax.tree.leaves(start)))
+    unit = max(4 * LANES, 2 ** int(np.log2(UNIT * NUMBERS // numbers)))
+    return min(unit, -(-size // LANES) * LANES)
 
 
 def lanes_first(parts):
@@ -108,14 +115,14 @@ def lanes_first(parts):
     return numbers.moveaxis(whole, -1, 1).reshape(-1, *whole.shape[1:-1])
 
 
-def _states(job, number, *, increments, lanes):
+def _states(job, number, *, increments, lanes, batched):
     """The last states of one unit, its paths along the last axis."""
-    return advance(job, number, lambda after, x, seen: seen, (), lanes, increments)[0]
+    return advance(job, number, lambda after, x, seen: seen, (), increments, lanes, batched)[0]
 
 
 def path_numbers(number, lanes):
     """The numbers of the paths of a unit."""
-    return number * UNIT + jnp.arange(lanes, dtype=jnp.uint32)
+    return number * lanes + jnp.arange(lanes, dtype=jnp.uint32)
 
 
 def side_by_side(tree, lanes):
@@ -123,29 +130,60 @@ def side_by_side(tree, lanes):
     return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf[..., None], (*leaf.shape, lanes)), tree)
 
 
-def advance(job, number, keep, seen, lanes, increments):
+def advance(job, number, keep, seen, increments, lanes, batched):
     """The states of a unit after all steps, and what `keep(steps done, states, seen)` has made of them on the way."""
-    step = jax.vmap(job.step, in_axes=-1, out_axes=-1)
+    step = job.step if batched else jax.vmap(job.step, in_axes=-1, out_axes=-1)
     numbers = path_numbers(number, lanes)
     several = isinstance(increments, tuple)
     groups = list(zip(increments, job.noise, strict=True)) if several else [(increments, job.noise)]
+    begin = side_by_side(job.start, lanes)
+
+    def drawn(first, together):
+        return [
+            counters.block(kind, counters.stream(job.key, group), numbers, first, together, noise)
+            for group, (kind, noise) in enumerate(groups)
+        ]
+
+    def moved(x, draws, t):
+        w = tuple(draw(t) for draw in draws)
+        return step(x, w if several else w[0])
+
+    if batched and increments != "two-point" and is_pair(job.start) and is_pair(job.noise):
+        # One loop that draws, steps and writes: its result is one array, else XLA would draw for each anew.
+        def packed(k, carry):
+            z = jax.lax.optimization_barrier(pack(moved(unpack(carry[0]), drawn(k, 1), 0)))
+            return z, keep(k + 1, unpack(z), carry[1])
+
+        pack, unpack = complex_pair(job.start)
+        last, seen = lax.fori_loop(0, job.steps, packed, (pack(begin), seen))
+        return unpack(last), seen
+
     largest = max((counters.halves(noise) for kind, noise in groups if kind != "two-point"), default=1)
     # A power of two, so that a block never ends inside the bits of a word for two-point increments.
     together = 2 ** int(np.log2(np.clip(DRAWN // (largest * lanes), 1, counters.BITS)))
 
     def block(k, carry):
-        draws = [
-            counters.block(kind, counters.stream(job.key, group), numbers, k * together, together, noise)
-            for group, (kind, noise) in enumerate(groups)
-        ]
+        draws = drawn(k * together, together)
 
         def one(t, carry):
-            x, seen = carry
-            w = tuple(draw(t) for draw in draws)
-            x = step(x, w if several else w[0])
-            return x, keep(k * together + t + 1, x, seen)
+            x = moved(carry[0], draws, t)
+            return x, keep(k * together + t + 1, x, carry[1])
 
         return lax.fori_loop(0, jnp.minimum(together, job.steps - k * together), one, carry)
 
-    blocks = (job.steps + together - 1) // together
-    return lax.fori_loop(0, blocks, block, (side_by_side(job.start, lanes), seen))
+    return lax.fori_loop(0, (job.steps + together - 1) // together, block, (begin, seen))
+
+
+def is_pair(tree):
+    """Whether a pytree is two arrays alike, as `Players` may be."""
+    kinds = [(np.shape(leaf), jnp.result_type(leaf)) for leaf in jax.tree.leaves(tree)]
+    return len(kinds) == 2 and kinds[0] == kinds[1]
+
+
+def complex_pair(tree):
+    """A function that makes an array of complex numbers of a pair, and the one that makes them a pair again."""
+    structure = jax.tree.structure(tree)
+    return (
+        lambda pair: lax.complex(*jax.tree.leaves(pair)),
+        lambda packed: jax.tree.unflatten(structure, (packed.real, packed.imag)),
+    )

@@ -29,14 +29,26 @@ class Averages(NamedTuple):
 
 
 def averages(
-    step, start, *, steps, size, key, observe, every=None, variance=True, increments="gaussian", noise=None, **how
+    step,
+    start,
+    *,
+    steps,
+    size,
+    key,
+    observe,
+    every=None,
+    variance=True,
+    increments="gaussian",
+    noise=None,
+    batched=False,
+    **how,
 ):
     """Return means and variances over paths of what `observe` sees, without storing a path.
 
     Args:
-        step, start, steps, size, key, increments, noise: as in `paths`; equal keys give equal paths.
-        observe: pure function of one path's state with values in any pytree: moments, test functions, or the bins of
-            a histogram (`inside`).
+        step, start, steps, size, key, increments, noise, batched: as in `paths`; equal keys give equal paths.
+        observe: pure function of one path's state (of many with `batched`) with values in any pytree: moments, test
+            functions, or the bins of a histogram (`inside`).
         every: distance of the steps at which states are observed; by default only the start and the end.
         variance: False leaves out variances and standard errors, which take half of the time of averaging.
         **how: as in `paths`.
@@ -56,15 +68,17 @@ def averages(
     check_every(every, steps)
     job = engine.job_of(step, start, steps, size, key, increments, noise)
     job = job._replace(observe=engine.as_partial(observe), size=np.uint32(size))
+    lanes = engine.lanes_of(size, job.start)
     static = (
         ("increments", increments),
-        ("lanes", engine.lanes_of(size)),
+        ("lanes", lanes),
+        ("batched", batched),
         ("every", every),
         ("records", steps // every + 1),
         ("variance", bool(variance)),
     )
     total = None
-    for sums in work.pieces(_sums, job, count=engine.units(size), static=static, **how):
+    for sums in work.pieces(_sums, job, count=-(-size // lanes), static=static, **how):
         if total is None:
             zero = jax.tree.map(lambda leaf: 0 * leaf[0], sums.first)
             total = (0 * sums.count[0], zero, zero)
@@ -100,10 +114,10 @@ class Sums(NamedTuple):
     count: Any
 
 
-def _sums(job, number, *, increments, lanes, every, records, variance):
+def _sums(job, number, *, increments, lanes, batched, every, records, variance):
     """What one unit adds to the averages."""
     valid = engine.path_numbers(number, lanes) < job.size
-    see = jax.vmap(job.observe, in_axes=-1, out_axes=-1)
+    see = job.observe if batched else jax.vmap(job.observe, in_axes=-1, out_axes=-1)
 
     def summed(values):
         shift = values[..., :1]
@@ -124,7 +138,7 @@ def _sums(job, number, *, increments, lanes, every, records, variance):
 
     begin = observed(engine.side_by_side(job.start, lanes))
     empty = jax.tree.map(lambda leaf: jnp.zeros((records, *leaf.shape), leaf.dtype).at[0].set(leaf), begin)
-    _, sums = engine.advance(job, number, keep, empty, lanes, increments)
+    _, sums = engine.advance(job, number, keep, empty, increments, lanes, batched)
     return sums._replace(count=valid.sum(dtype=jnp.int32))
 
 
