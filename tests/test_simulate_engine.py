@@ -123,7 +123,7 @@ def test_paths_are_the_plain_loop(kind):
 def test_who_does_the_work_changes_no_bit(kind, change, monkeypatch):
     size, how = 2500, {"workers": 1}
     if change == "workers":
-        monkeypatch.setattr(work, "PIECES", 1000)
+        monkeypatch.setattr(work, "LARGEST", {"cpu": 1})
         how["workers"] = 3
     elif change == "drawn":
         monkeypatch.setattr(engine, "DRAWN", 2048)
@@ -245,11 +245,28 @@ def test_averages_do_not_depend_on_who_does_the_work(monkeypatch):
         return simulate.averages(STEP, START, steps=40, size=9000, key=KEY, observe=both, every=20, **how)
 
     expected = run(workers=1)
-    monkeypatch.setattr(work, "PIECES", 2)
+    monkeypatch.setattr(work, "LARGEST", {"cpu": 2})
     same(run(workers=2), expected)
     inside_jit = jax.jit(lambda key: simulate.averages(STEP, START, steps=40, size=9000, key=key, observe=both)[:2])
     mean, _ = inside_jit(KEY)
     np.testing.assert_allclose(mean["squares"][-1], expected.mean["squares"][-1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("sizes", [(3, 2), (3, 3)])  # a pair of one shape is packed into one array
+def test_a_step_may_take_many_paths_at_once(kind, sizes):
+    coupling = np.array([[0.2, -0.1, 0.1], [0.3, 0.1, 0.0], [0.0, 0.4, 0.2]], np.float32)[:, : sizes[1]]
+
+    def step(x, w):  # for one path or, as a matrix multiplies from the left, for many
+        return Players(x.theta - coupling @ x.omega + w.theta, 0.5 * x.omega + coupling.T @ x.theta + 0.1 * w.omega)
+
+    start = Players(jnp.ones(sizes[0]), jnp.zeros(sizes[1]))
+    how = {"steps": 40, "size": 700, "key": KEY, "increments": kind}
+    expected, found = (simulate.paths(step, start, batched=batched, **how) for batched in (False, True))
+    for left, right in zip(found, expected, strict=True):
+        np.testing.assert_allclose(left, right, atol=2e-5)
+    means = simulate.averages(step, start, observe=lambda x: x.theta[0] * x.omega[1], batched=True, **how).mean
+    np.testing.assert_allclose(means[-1], (expected.theta[:, 0] * expected.omega[:, 1]).mean(), atol=1e-4)
 
 
 def test_a_histogram_is_an_average():
@@ -304,7 +321,7 @@ def test_a_store_of_other_work_is_refused(tmp_path):
 def test_a_bar_on_request(shown, capsys, monkeypatch):
     monkeypatch.delenv("GANSDE_PROGRESS", raising=False)
     simulate.paths(STEP, START, steps=10, size=5000, key=KEY, progress=shown)
-    assert ("/5" in capsys.readouterr().err) == shown
+    assert ("piece" in capsys.readouterr().err) == shown
     monkeypatch.setenv("GANSDE_PROGRESS", "0")
     simulate.paths(STEP, START, steps=10, size=5000, key=KEY, progress=True)
     assert capsys.readouterr().err == ""

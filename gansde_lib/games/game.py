@@ -86,9 +86,23 @@ class Game:
 
     def draw(self, key, batch):
         """Return `batch` samples drawn uniformly with replacement (for a `Product`: independent pairs)."""
+        return self.take(self.choose(key, batch))
+
+    def choose(self, key, batch):
+        """Return the numbers of the samples that `draw` draws (for a `Product`: a pair of arrays of numbers)."""
         if not isinstance(self.samples, Product):
-            return _draw(self.samples, key, batch)
-        return Sample(*(_draw(part, k, batch) for part, k in zip(self.samples, jax.random.split(key), strict=True)))
+            return _choose(self.samples, key, batch)
+        return Sample(*(_choose(part, k, batch) for part, k in zip(self.samples, jax.random.split(key), strict=True)))
+
+    def take(self, chosen):
+        """Return the samples of some numbers.
+
+        >>> Game(lambda theta, omega, sample: sample, samples=[1.0, 2.0, 3.0]).take(jnp.array([2, 0]))
+        Array([3., 1.], dtype=float32)
+        """
+        if not isinstance(self.samples, Product):
+            return _take(self.samples, chosen)
+        return Sample(*map(_take, self.samples, chosen))
 
     def pick(self, uniform):
         """Return the samples that numbers between 0 and 1 stand for, one each (for a `Product`: a row for each factor).
@@ -124,7 +138,7 @@ class Game:
             if any(_checks.is_concrete(leaf) and not np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(part)):
                 raise ValueError(f"{name} must start finite, found {part}; for example Players(theta=1.0, omega=0.0)")
         try:
-            jax.eval_shape(self.value, x)
+            jax.eval_shape(_traced_value, self, x)
         except TypeError as error:
             shapes = " and ".join(str(jax.tree.map(jnp.shape, part)) for part in x)
             raise ValueError(
@@ -132,6 +146,11 @@ class Game:
                 "for example games.bilinear(1.0).check(Players(theta=1.0, omega=0.0)) passes"
             ) from error
         return x
+
+
+@jax.jit
+def _traced_value(game, x):
+    return game.value(x)  # traced once for all games of one kind and shape
 
 
 def as_players(x):
@@ -167,15 +186,17 @@ def _leading_axis(samples):
     return lengths.pop()
 
 
-def _draw(samples, key, batch):
-    """Return `batch` entries along the leading axis, uniformly with replacement."""
-    chosen = jax.random.randint(key, (batch,), 0, _leading_axis(samples))
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf)[chosen], samples)
+def _choose(samples, key, batch):
+    """Return `batch` numbers along the leading axis, drawn uniformly with replacement."""
+    return jax.random.randint(key, (batch,), 0, _leading_axis(samples))
 
 
 def _pick(samples, uniform):
     count = _leading_axis(samples)
-    chosen = jnp.minimum((uniform * count).astype(jnp.int32), count - 1)
+    return _take(samples, jnp.minimum((uniform * count).astype(jnp.int32), count - 1))
+
+
+def _take(samples, chosen):
     return jax.tree.map(lambda leaf: jnp.asarray(leaf)[chosen], samples)
 
 

@@ -106,6 +106,9 @@ class Simultaneous:
     r"""Both players move at once: :math:`\theta' = \theta + \eta_\theta F_\theta(x)`, :math:`\omega' = \omega +
     \eta_\omega F_\omega(x)`, where F is the field."""
 
+    one_draw = True
+    """The key goes to the field as it is: batches of many steps can be drawn together."""
+
     def init(self, x):
         """Return the empty memory."""
         return ()

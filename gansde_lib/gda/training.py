@@ -21,21 +21,28 @@ def stochastic_field(game, *, batch=None, shared_batch=False):
     >>> field(Players(jnp.zeros(2), jnp.ones(2)), jax.random.key(0)).theta.shape
     (2,)
     """
+    choose, field = _minibatches(game, batch, shared_batch)
+    return lambda x, key: field(x, choose(key))
+
+
+def _minibatches(game, batch, shared_batch):
+    """The numbers of the samples in a step's batches as a function of its key, and the field on them."""
     if batch is None:
-        return lambda x, key: game.field(x)
+        return lambda key: key, lambda x, chosen: game.field(x)
     _checks.whole("batch", batch, minimum=1, example="batch=32, or batch=None for full gradients")
     if batch > game.size:
         raise ValueError(f"batch={batch} exceeds the game's {game.size} samples; for example batch=None uses them all")
     if shared_batch:
-        return lambda x, key: game.field(x, game.draw(key, batch))
+        return lambda key: game.choose(key, batch), lambda x, chosen: game.field(x, game.take(chosen))
 
-    def independent(x, key):
-        theta_key, omega_key = jax.random.split(key)
-        return Players(
-            game.field(x, game.draw(theta_key, batch)).theta, game.field(x, game.draw(omega_key, batch)).omega
-        )
+    def choose(key):
+        return Players(*(game.choose(player_key, batch) for player_key in jax.random.split(key)))
 
-    return independent
+    def field(x, chosen):
+        theta_field, omega_field = (game.field(x, game.take(part)) for part in chosen)
+        return Players(theta_field.theta, omega_field.omega)
+
+    return choose, field
 
 
 def run(game, x0, *, lr, steps, update="simultaneous", batch=None, shared_batch=False, key=None, every=1, record=None):
@@ -81,12 +88,14 @@ def run(game, x0, *, lr, steps, update="simultaneous", batch=None, shared_batch=
 
 @functools.partial(jax.jit, static_argnames=("steps", "every", "batch", "shared_batch", "record"))
 def _run(game, x0, lr, rule, key, *, steps, every, batch, shared_batch, record):
-    field = stochastic_field(game, batch=batch, shared_batch=shared_batch)
+    choose, field = _minibatches(game, batch, shared_batch)
+    if not getattr(rule, "one_draw", False):  # the rule makes keys of its own
+        choose, field = None, stochastic_field(game, batch=batch, shared_batch=shared_batch)
 
-    def step(state, key):
-        return rule.step(field, *state, lr=lr, key=key)
+    def step(state, drawn):
+        return rule.step(field, *state, lr=lr, key=drawn)
 
-    states = simulate.trajectory(step, (x0, rule.init(x0)), steps=steps, key=key, every=every)
+    states = simulate.trajectory(step, (x0, rule.init(x0)), steps=steps, key=key, every=every, draw=choose)
     read = record or getattr(rule, "read", None)
     return jax.vmap(read)(*states) if read else states[0]
 

@@ -4,6 +4,8 @@ Random numbers are counter-based: path i of an ensemble uses `fold_in(key, i)` a
 `fold_in(key, k)`, so that results do not depend on how the work is cut into chunks.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 
@@ -11,6 +13,10 @@ from gansde_lib import _checks
 
 BOOK_SEED = 2026
 """The one seed of the book; every figure folds its own number into it."""
+
+
+DRAWN = 1000
+"""For so many steps at most, or a divisor, random numbers are drawn together."""
 
 
 def key(figure):
@@ -32,7 +38,7 @@ def check_every(every, steps):
         raise ValueError(f"every must divide steps, found {every} and {steps}; for example steps=1000, every=10")
 
 
-def trajectory(step, start, *, steps, key, every=1):
+def trajectory(step, start, *, steps, key, every=1, draw=None):
     """Return every `every`-th state of `state = step(state, key_k)`, k = 0, ..., steps - 1, the start included.
 
     Args:
@@ -41,6 +47,8 @@ def trajectory(step, start, *, steps, key, every=1):
         steps: number of steps, a Python integer.
         key: random key; step k receives `fold_in(key, k)`.
         every: distance of the recorded steps, a divisor of `steps`.
+        draw: function of a random key; step k then receives `draw(fold_in(key, k))`, which is done for many steps at
+            once: drawing a step's few numbers takes as long as drawing those of hundreds.
 
     Returns:
         The states, stacked along a leading axis of length `steps // every + 1`.
@@ -53,11 +61,21 @@ def trajectory(step, start, *, steps, key, every=1):
     """
     check_every(every, steps)
 
-    def advance(state, k):
-        return step(state, jax.random.fold_in(key, k)), None
+    together = math.gcd(every, DRAWN)
+
+    def drawn(k):
+        own = jax.random.fold_in(key, k)
+        return own if draw is None else draw(own)
+
+    def advance(state, first):
+        numbers = first + jnp.arange(together)
+        return jax.lax.scan(lambda state, given: (step(state, given), None), state, jax.vmap(drawn)(numbers))[0], None
 
     def record(state, first):
-        state, _ = advance(state, first) if every == 1 else jax.lax.scan(advance, state, first + jnp.arange(every))
+        if every == 1:
+            state = step(state, drawn(first))
+        else:
+            state, _ = jax.lax.scan(advance, state, first + jnp.arange(0, every, together))
         return state, state
 
     _, states = jax.lax.scan(record, start, jnp.arange(0, steps, every))

@@ -20,8 +20,8 @@ from jax.sharding import Mesh, PartitionSpec
 from gansde_lib import _checks
 from gansde_lib.simulate import options
 
-PIECES = 4
-"""Into how many pieces work is cut at least, if it has as many units: enough to share it out evenly."""
+PIECES = 32
+"""Into how many pieces work that is kept is cut at least, if it has as many units: so much can be lost at most."""
 
 LARGEST = {"cpu": 64}
 """Units of the largest piece, by platform; elsewhere than on the CPU they are done side by side."""
@@ -53,7 +53,9 @@ def pieces(function, job, *, count, static=(), workers=None, progress=None, stor
     workers = options.workers() if workers is None else workers
     _checks.whole("workers", workers, minimum=1, example="workers=2, or workers=None for one a core")
     devices = np.array(jax.devices())
-    size = max(1, min(-(-count // (PIECES * len(devices))), LARGEST.get(devices[0].platform, 1024)))
+    # Other work in two for each core, which shares it out evenly: every piece begins with a cold cache.
+    shares = (2 * options.workers() if store is None else PIECES) * len(devices)
+    size = max(1, min(-(-count // shares), LARGEST.get(devices[0].platform, 1024)))
     program = _program(function, size, static, tuple(devices))
     kept = None if store is None else _Store(store, function, job, count, size * len(devices), static)
 
