@@ -282,7 +282,7 @@ def test_a_histogram_is_an_average():
 
 
 def test_work_goes_on_where_it_was_interrupted(tmp_path, monkeypatch):
-    monkeypatch.setattr(engine, "UNIT", 64)
+    monkeypatch.setattr(engine, "UNIT", 32)
     done, plain = [], work._program
 
     def counted(*arguments):

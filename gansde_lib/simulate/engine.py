@@ -6,6 +6,7 @@ A unit looks at nothing but its number, so that states do not depend on how unit
 hosts.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -18,7 +19,7 @@ from gansde_lib import _checks
 from gansde_lib.simulate import counters, work
 
 UNIT = 1024
-"""Paths that are worked on side by side, and summed up together; fewer where a state is more than `NUMBERS` numbers."""
+"""Paths that are worked on side by side, and summed up together, where a state is `NUMBERS` numbers."""
 
 NUMBERS = 8
 """So many numbers of each of a unit's paths stay in the nearest cache."""
@@ -63,9 +64,8 @@ def paths(step, start, *, steps, size, key, increments="gaussian", noise=None, b
     ((20000,), True)
     """
     job = job_of(step, start, steps, size, key, increments, noise)
-    lanes = lanes_of(size, job.start)
-    static = (("increments", increments), ("lanes", lanes), ("batched", batched))
-    found = list(work.pieces(_states, job, count=-(-size // lanes), static=static, **how))
+    layout = layout_of(job, size, increments, batched)
+    found = list(work.pieces(_states, job, count=-(-size // layout.lanes), static=(("layout", layout),), **how))
     return jax.tree.map(lambda *parts: lanes_first(parts)[:size], *found)
 
 
@@ -97,15 +97,37 @@ def job_of(step, start, steps, size, key, increments, noise):
     return Job(as_partial(step), start, noise, counters.words_of(key), np.int32(steps))
 
 
-def lanes_of(size, start):
-    """How many paths a unit is: a power of two, or for a small ensemble so many that it is one unit of whole vectors.
+class Layout(NamedTuple):
+    """How a unit is worked on: of which kinds its increments are, how many paths it has, whether `step` takes them all.
 
-    >>> lanes_of(10**6, (0.0, 0.0)), lanes_of(10**6, np.zeros(20)), lanes_of(100, (0.0, 0.0))
-    (1024, 256, 112)
+    `packed`: two players alike are one array of complex numbers, so that one loop over paths draws, steps and writes.
+    XLA computes one result of an expression once, and would draw for each of two anew.
     """
-    numbers = max(NUMBERS, sum(np.size(leaf) for leaf in jax.tree.leaves(start)))
-    unit = max(4 * LANES, 2 ** int(np.log2(UNIT * NUMBERS // numbers)))
-    return min(unit, -(-size // LANES) * LANES)
+
+    increments: Any
+    lanes: int
+    batched: bool
+    packed: bool
+
+
+def layout_of(job, size, increments, batched):
+    """The layout for an ensemble; a small one is a single unit of whole vectors.
+
+    >>> job = job_of(max, (0.0, 0.0), 10, 10**6, jax.random.key(0), "gaussian", None)
+    >>> layout_of(job, 10**6, "gaussian", False)
+    Layout(increments='gaussian', lanes=2048, batched=False, packed=True)
+    """
+    shapes = [leaf.shape for leaf in jax.tree.leaves(job.start)]
+    alike = all(len(kinds) == 2 and kinds[0] == kinds[1] for kinds in map(_kinds, (job.start, job.noise)))
+    # With `jax.vmap` vectors are transposed within the step, and the one loop would draw once for each sum.
+    packed = alike and increments in counters.INCREMENTS and increments != "two-point" and (batched or not any(shapes))
+    numbers = max(NUMBERS // 2 if packed else NUMBERS, sum(math.prod(shape) for shape in shapes))
+    unit = max(4 * LANES, 2 ** int(math.log2(UNIT * NUMBERS / numbers)))
+    return Layout(increments, min(unit, -(-size // LANES) * LANES), batched, packed)
+
+
+def _kinds(tree):
+    return [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(tree)]
 
 
 def lanes_first(parts):
@@ -115,9 +137,9 @@ def lanes_first(parts):
     return numbers.moveaxis(whole, -1, 1).reshape(-1, *whole.shape[1:-1])
 
 
-def _states(job, number, *, increments, lanes, batched):
+def _states(job, number, *, layout):
     """The last states of one unit, its paths along the last axis."""
-    return advance(job, number, lambda after, x, seen: seen, (), increments, lanes, batched)[0]
+    return advance(job, number, lambda after, x, seen: seen, (), layout)[0]
 
 
 def path_numbers(number, lanes):
@@ -130,8 +152,9 @@ def side_by_side(tree, lanes):
     return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf[..., None], (*leaf.shape, lanes)), tree)
 
 
-def advance(job, number, keep, seen, increments, lanes, batched):
+def advance(job, number, keep, seen, layout):
     """The states of a unit after all steps, and what `keep(steps done, states, seen)` has made of them on the way."""
+    increments, lanes, batched, packed = layout
     step = job.step if batched else jax.vmap(job.step, in_axes=-1, out_axes=-1)
     numbers = path_numbers(number, lanes)
     several = isinstance(increments, tuple)
@@ -148,15 +171,19 @@ def advance(job, number, keep, seen, increments, lanes, batched):
         w = tuple(draw(t) for draw in draws)
         return step(x, w if several else w[0])
 
-    if batched and increments != "two-point" and is_pair(job.start) and is_pair(job.noise):
-        # One loop that draws, steps and writes: its result is one array, else XLA would draw for each anew.
-        def packed(k, carry):
-            z = jax.lax.optimization_barrier(pack(moved(unpack(carry[0]), drawn(k, 1), 0)))
-            return z, keep(k + 1, unpack(z), carry[1])
+    if packed:
+        structure = jax.tree.structure(job.start)
 
-        pack, unpack = complex_pair(job.start)
-        last, seen = lax.fori_loop(0, job.steps, packed, (pack(begin), seen))
-        return unpack(last), seen
+        def pair(z):
+            return jax.tree.unflatten(structure, (z.real, z.imag))
+
+        def packed_step(k, carry):
+            x = lax.complex(*jax.tree.leaves(moved(pair(carry[0]), drawn(k, 1), 0)))
+            x = lax.optimization_barrier(x)  # else what is kept would be computed from the draws again
+            return x, keep(k + 1, pair(x), carry[1])
+
+        last, seen = lax.fori_loop(0, job.steps, packed_step, (lax.complex(*jax.tree.leaves(begin)), seen))
+        return pair(last), seen
 
     largest = max((counters.halves(noise) for kind, noise in groups if kind != "two-point"), default=1)
     # A power of two, so that a block never ends inside the bits of a word for two-point increments.
@@ -172,18 +199,3 @@ def advance(job, number, keep, seen, increments, lanes, batched):
         return lax.fori_loop(0, jnp.minimum(together, job.steps - k * together), one, carry)
 
     return lax.fori_loop(0, (job.steps + together - 1) // together, block, (begin, seen))
-
-
-def is_pair(tree):
-    """Whether a pytree is two arrays alike, as `Players` may be."""
-    kinds = [(np.shape(leaf), jnp.result_type(leaf)) for leaf in jax.tree.leaves(tree)]
-    return len(kinds) == 2 and kinds[0] == kinds[1]
-
-
-def complex_pair(tree):
-    """A function that makes an array of complex numbers of a pair, and the one that makes them a pair again."""
-    structure = jax.tree.structure(tree)
-    return (
-        lambda pair: lax.complex(*jax.tree.leaves(pair)),
-        lambda packed: jax.tree.unflatten(structure, (packed.real, packed.imag)),
-    )

@@ -68,17 +68,15 @@ def averages(
     check_every(every, steps)
     job = engine.job_of(step, start, steps, size, key, increments, noise)
     job = job._replace(observe=engine.as_partial(observe), size=np.uint32(size))
-    lanes = engine.lanes_of(size, job.start)
+    layout = engine.layout_of(job, size, increments, batched)
     static = (
-        ("increments", increments),
-        ("lanes", lanes),
-        ("batched", batched),
+        ("layout", layout),
         ("every", every),
         ("records", steps // every + 1),
         ("variance", bool(variance)),
     )
     total = None
-    for sums in work.pieces(_sums, job, count=-(-size // lanes), static=static, **how):
+    for sums in work.pieces(_sums, job, count=-(-size // layout.lanes), static=static, **how):
         if total is None:
             zero = jax.tree.map(lambda leaf: 0 * leaf[0], sums.first)
             total = (0 * sums.count[0], zero, zero)
@@ -114,10 +112,10 @@ class Sums(NamedTuple):
     count: Any
 
 
-def _sums(job, number, *, increments, lanes, batched, every, records, variance):
+def _sums(job, number, *, layout, every, records, variance):
     """What one unit adds to the averages."""
-    valid = engine.path_numbers(number, lanes) < job.size
-    see = job.observe if batched else jax.vmap(job.observe, in_axes=-1, out_axes=-1)
+    valid = engine.path_numbers(number, layout.lanes) < job.size
+    see = job.observe if layout.batched else jax.vmap(job.observe, in_axes=-1, out_axes=-1)
 
     def summed(values):
         shift = values[..., :1]
@@ -136,9 +134,9 @@ def _sums(job, number, *, increments, lanes, batched, every, records, variance):
 
         return put(seen) if every == 1 else lax.cond(after % every == 0, put, lambda seen: seen, seen)
 
-    begin = observed(engine.side_by_side(job.start, lanes))
+    begin = observed(engine.side_by_side(job.start, layout.lanes))
     empty = jax.tree.map(lambda leaf: jnp.zeros((records, *leaf.shape), leaf.dtype).at[0].set(leaf), begin)
-    _, sums = engine.advance(job, number, keep, empty, increments, lanes, batched)
+    _, sums = engine.advance(job, number, keep, empty, layout)
     return sums._replace(count=valid.sum(dtype=jnp.int32))
 
 
