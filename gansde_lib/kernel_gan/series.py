@@ -14,6 +14,7 @@ few in one unit of work, so that what a core works on stays in its cache.
 """
 
 import math
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -74,6 +75,8 @@ def unit(job, number, *, modes, alternating, inner_steps, steps, every, keep_wit
     """The runs of one unit: points (records, n, d, lanes), coefficients, and spreads."""
     systems, box = job
     it = jax.tree.map(lambda leaf: leaf[number], systems)
+    alone = it.start_points.shape[1] > FEW  # one system, whose points lie side by side instead
+    it = jax.tree.map(lambda leaf: leaf[..., 0], it) if alone else it
     box = jnp.asarray(box, it.ridge.dtype)
     frequencies, scale, _ = fourier_features(box, modes=modes, bandwidth=1.0).args
     waves = Waves(*(jnp.asarray(part, it.ridge.dtype) for part in (box, frequencies, scale)))
@@ -100,7 +103,8 @@ def unit(job, number, *, modes, alternating, inner_steps, steps, every, keep_wit
     (_, last, _, low, high), kept = lax.scan(record, state, length=steps // every)
     points, *witnesses = (jnp.concatenate([begin[None], rest]) for begin, rest in zip(state, kept, strict=False))
     low, high = jnp.minimum(low.min(1), real.min(1)), jnp.maximum(high.max(1), real.max(1))
-    return jnp.moveaxis(points, 1, 2) * it.bandwidth, witnesses[0] if keep_witness else last, (high - low).max(0)
+    found = jnp.moveaxis(points, 1, 2) * it.bandwidth, witnesses[0] if keep_witness else last, (high - low).max(0)
+    return jax.tree.map(lambda leaf: leaf[..., None], found) if alone else found
 
 
 class Waves(NamedTuple):
@@ -112,14 +116,14 @@ class Waves(NamedTuple):
 
 
 def _shapes(y, waves, *, slope=False):
-    """The features of points (d, n, lanes), or their slopes: for each coordinate (2 modes + 2, n, lanes).
+    """The features of points (d, n, lanes) or (d, n), or their slopes: for each coordinate (2 modes + 2, n, lanes).
 
     Cosines come before sines. All are cosines of some turns, which XLA works out in one loop.
     """
     modes = np.arange(2 * len(waves.scale)) % len(waves.scale)
     begin = np.where(modes == np.arange(len(modes)), 0.0, 0.25) - 0.25 * slope
-    mode, begin = (jnp.asarray(part, y.dtype)[:, None, None, None] for part in (modes, begin))
-    scale = jnp.tile(waves.scale * (waves.frequencies if slope else 1), 2)[:, None, None, None]
+    scale = jnp.tile(waves.scale * (waves.frequencies if slope else 1), 2)
+    mode, begin, scale = (jnp.asarray(part, y.dtype).reshape(-1, *(1,) * y.ndim) for part in (modes, begin, scale))
     share = y / waves.box
     # In two parts, of which the first times a mode is exact: else the whole turns would take digits from the rest.
     coarse = jnp.round(4096 * share) / 4096
@@ -129,40 +133,48 @@ def _shapes(y, waves, *, slope=False):
 
 
 def _embedded(at, weights):
-    """The sum over points of weights (n, lanes) times the products of features: (2 modes + 2, ..., lanes)."""
-    if weights.shape[-2] <= FEW:
-        total = 0.0
-        for j in range(weights.shape[-2]):
-            product = weights[j]
-            for i, shape in enumerate(at):
-                product = product * shape[:, j].reshape((1,) * i + (-1,) + (1,) * (len(at) - 1 - i) + shape.shape[-1:])
-            total = total + product
-        return total
-    letters = "abcdefgh"[: len(at)]
-    operands = ",".join(f"{letter}n" for letter in letters)
-    first, *others = (shape[..., 0] for shape in at)
-    return _product(f"{operands}->{letters}", weights[..., 0] * first, *others)[..., None]
+    """The sum over points of weights (n, lanes) or (n,) times the products of features: (2 modes + 2, ..., lanes)."""
+    if len(weights) > FEW:
+        letters, lanes = "abcdefgh"[: len(at)], "z" * (weights.ndim - 1)
+        operands = ",".join(f"{letter}n{lanes}" for letter in letters)
+        return _product(f"{operands}->{letters}{lanes}", weights * at[0], *at[1:])
+    total = 0.0
+    for j in range(len(weights)):
+        product = weights[j]
+        for i, shape in enumerate(at):
+            product = product * shape[:, j].reshape((1,) * i + (-1,) + (1,) * (len(at) - 1 - i) + shape.shape[2:])
+        total = total + product
+    return total
 
 
 def _slopes(witness, at, turned):
-    """The witness's gradient at the points, (d, n, lanes), from their features and the slopes of these."""
-    value, slopes = witness[..., None, :], []
+    """The witness's gradient at the points, (d, n, lanes) or (d, n), from their features and the slopes of these."""
+    if at[0].ndim == 2:
+        first, rest = partial(_product, "...k,kn->...n", witness), _summed_points
+    else:
+        first, rest = partial(_summed, witness[..., None, :]), _summed
+    value, slopes = None, []
     for i in reversed(range(len(at))):
-        slope = _summed(value, turned[i])
+        slope = first(turned[i]) if value is None else rest(value, turned[i])
         for shape in reversed(at[:i]):
-            slope = _summed(slope, shape)
+            slope = rest(slope, shape)
         slopes.append(slope)
-        value = _summed(value, at[i]) if i else None
+        if i:
+            value = first(at[i]) if value is None else rest(value, at[i])
     return jnp.stack(slopes[::-1])
 
 
 def _summed(value, shape):
-    """The sum over the last axis of features of `value` (..., features, n or 1, lanes) times those of the points."""
-    if shape.shape[1] <= FEW:  # term by term, one loop over whole vectors
-        return sum(lax.index_in_dim(value, k, -3, keepdims=False) * shape[k] for k in range(len(shape)))
-    if value.shape[-2] == 1:
-        return _product("...k,kn->...n", value[..., 0, 0], shape[..., 0])[..., None]
-    return (value * shape).sum(-3)
+    """The sum over the last axis of features of `value` (..., features, n or 1, lanes) times those of the points.
+
+    Term by term, which XLA makes one loop over whole vectors of; as a product of small matrices it is slower.
+    """
+    return sum(lax.index_in_dim(value, k, -3, keepdims=False) * shape[k] for k in range(len(shape)))
+
+
+def _summed_points(value, shape):
+    """The same for `value` (..., features, n) and one system."""
+    return (value * shape).sum(-2)
 
 
 def _product(*operands):
