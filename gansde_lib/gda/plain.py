@@ -107,7 +107,7 @@ class Simultaneous:
     \eta_\omega F_\omega(x)`, where F is the field."""
 
     one_draw = True
-    """The key goes to the field as it is: batches of many steps can be drawn together."""
+    """Whether the key goes to the field as it is, so that batches of many steps can be drawn together."""
 
     def init(self, x):
         """Return the empty memory."""
