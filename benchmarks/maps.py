@@ -191,16 +191,17 @@ def hand_written_c(side, steps=STEPS):
     return Form(make, side**2 * steps)
 
 
-def same_map(results, most=1e-2):
-    """Check that distances, from 1e-19 to 1, agree to a hundredth in every cell.
+def same_map(results, most=1e-2, usual=1e-3):
+    """Check that distances, from 1e-19 to 1, agree to a thousandth, but for one cell in ten thousand: to a hundredth.
 
-    All but about ten cells agree to a thousandth; near a double eigenvalue a thousand steps amplify rounding more.
+    Near a double eigenvalue a thousand steps amplify rounding more.
     """
     mine = results["ours"].astype(float)
     assert mine.min() > 1e-30 and mine.max() < 1e3
     for peer, result in results.items():
-        apart = np.max(np.abs(np.log(result / mine)))
-        assert apart < most, f"{peer} is up to a factor of {np.exp(apart):.6g} from ours"
+        apart = np.abs(np.log(result / mine))
+        same = apart.max() < most and (apart > usual).mean() < 1e-4
+        assert same, f"{peer} is up to a factor of {np.exp(apart.max()):.6g} from ours"
 
 
 WORKS = [

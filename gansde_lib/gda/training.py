@@ -88,8 +88,9 @@ def run(game, x0, *, lr, steps, update="simultaneous", batch=None, shared_batch=
 
 @functools.partial(jax.jit, static_argnames=("steps", "every", "batch", "shared_batch", "record"))
 def _run(game, x0, lr, rule, key, *, steps, every, batch, shared_batch, record):
-    choose, field = _minibatches(game, batch, shared_batch)
-    if not getattr(rule, "one_draw", False):  # the rule makes keys of its own
+    if getattr(rule, "one_draw", False):
+        choose, field = _minibatches(game, batch, shared_batch)
+    else:  # the rule may make keys of its own
         choose, field = None, stochastic_field(game, batch=batch, shared_batch=shared_batch)
 
     def step(state, drawn):
