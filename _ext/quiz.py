@@ -93,7 +93,11 @@ class Quiz(SphinxDirective):
             near = float(question["tolerance"])
             values = [float(answer["number"]) for answer in numbers]
             heads = [
-                (f'data-answer="{value!r}" data-tolerance="{near!r}"', value == values[0], f"{value:g}".replace("-", "−"))
+                (
+                    f'data-answer="{value!r}" data-tolerance="{near!r}"',
+                    value == values[0],
+                    f"{value:g}".replace("-", "−"),
+                )
                 for value in values
             ]
             heads.append(('data-answer="otherwise"', False, "Any other number"))
@@ -124,7 +128,7 @@ def serve_pages_with_quizzes(app, pagename, templatename, context, doctree):
 
 
 def copy_assets(app):
-    """Copy both files next to the other static files, before any page is written: Sphinx puts checksums in the links."""
+    """Copy both files to the other static files before any page is written: Sphinx puts checksums in the links."""
     if app.builder.format == "html":
         folder = Path(app.outdir, "_static")
         folder.mkdir(parents=True, exist_ok=True)
