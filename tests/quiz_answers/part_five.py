@@ -111,7 +111,7 @@ def best():
 
 
 def past_the_lines():
-    """Start close to the equilibrium, two per cent beyond each line; the cycle of the theory has the amplitude 0.046."""
+    """Start close to the equilibrium, two per cent beyond each line; the theory's cycle has the amplitude 0.046."""
     sizes = {}
     for update, limit in (("simultaneous", 0.4), ("alternating", 2 * (2 - 0.08) / 0.2)):
         path = np.asarray(phases.run(SITE, lr=(1.02 * limit, 0.2), start=[[0.04]], steps=2000, update=update))
@@ -166,7 +166,7 @@ def minibatch():
 
 
 def free_differences():
-    """The mean squared gradient along a difference in units of the noise, beta^2 Var / eta^2, as the excess vanishes."""
+    """The mean squared gradient along a difference, beta^2 Var / eta^2 in units of the noise, at a small excess."""
     shares, spreads = [], []
     for excess in (0.1, 0.01, 0.001):
         site = phases.Site(1.0, (1 - excess) / 2, 2, ridge=0.4)

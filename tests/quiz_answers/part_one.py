@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.integrate
+import scipy.optimize
 
 from gansde_lib import games, gda, neural
 from gansde_lib.games import Players
@@ -138,12 +139,12 @@ def pair():
 
 
 def sharpness():
-    """Return the curvature at which one step of the rate 0.25 is at the edge."""
-    return next(
-        s
-        for s in np.arange(0.5, 20, 0.25)
-        if gda.spectral_radius(games.quadratic(s, 0.0, s), ORIGIN, lr=0.25) > 0.999 and s > 1
-    )
+    """Return the curvature at which one step of the rate 0.25 leaves the unit circle."""
+
+    def beyond_edge(curvature):
+        return gda.spectral_radius(games.quadratic(curvature, 0.0, curvature), ORIGIN, lr=0.25) - 1
+
+    return scipy.optimize.brentq(beyond_edge, 5.0, 12.0)
 
 
 NUMBERS = {
