@@ -126,11 +126,13 @@ def opened(browser, html):
     assert not wrong
 
 
-def focused(page):
-    """Return the role-bearing element that has the focus, as tag and type or text."""
-    return page.evaluate(
-        "(({tagName, type, textContent}) => `${tagName} ${type ?? textContent}`)(document.activeElement)"
-    )
+def walk(page, key, wanted):
+    """Press a key until a button or a field of this type has the focus; formulas on the way take it too."""
+    for _ in range(4):
+        page.keyboard.press(key)
+        if page.evaluate("document.activeElement.type") == wanted:
+            return
+    raise AssertionError(f"{key} does not lead to {wanted}")
 
 
 def said(page, number):
@@ -157,11 +159,10 @@ def test_choices_by_keyboard(opened):
     page = opened()
     page.get_by_role("radio").first.focus()
     page.keyboard.press("Space")
-    page.keyboard.press("Tab")
-    assert focused(page) == "BUTTON button"
+    walk(page, "Tab", "button")
     page.keyboard.press("Enter")
     assert said(page, 0).startswith("Not so. The square is positive")
-    page.keyboard.press("Shift+Tab")
+    walk(page, "Shift+Tab", "radio")
     page.keyboard.press("ArrowDown")
     assert page.get_by_role("status").first.inner_text() == "", "what was said belongs to another choice"
     page.keyboard.press("Enter")
