@@ -1,0 +1,163 @@
+"""One hand-in: run its cells in sandboxes, then judge outside what the probes emitted."""
+
+import contextlib
+import io
+import secrets
+import signal
+from dataclasses import asdict
+
+import nbformat
+
+from instructor import marking
+from instructor.build import SET_UP
+from instructor.names import bound, without
+from instructor.sandbox import Limits, Lost, Session
+from instructor.values import decode
+
+LONGEST_CHECK = 120  # seconds: a check works on values that a student chose
+
+
+def cells(notebook, master):
+    """Return what runs in the student's process, in order: names with sources.
+
+    All code cells of the hand-in run as they stand, except copies of self-checks, which the master's own follow. Locked
+    cells that were deleted or edited run first, as the master has them.
+    """
+    sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    stripped = {source.strip() for source in sources}
+    checks = {f"# Self-check: {cell.question.replace('_', ' ')}\n{cell.source}".strip() for cell in master.tagged("test")}
+    locked = {"set-up": SET_UP} | {cell.id: cell.source for cell in master.tagged("locked")}
+    first = {name: source for name, source in locked.items() if source.strip() not in stripped}
+    own = {f"{number}": source for number, source in enumerate(sources, 1) if source.strip() not in checks}
+    return first | own, {cell.id: cell.source for cell in master.tagged("test")}
+
+
+def collect(notebook, master, seed, limits=None, sandboxed=True):
+    """Run the hand-in and return, for each cell, test and probe, its reply; what is lost costs only itself."""
+    limits = limits or Limits()
+    own, tests = cells(notebook, master)
+    probes = {cell.id: cell.probe for cell in master.tagged("hidden")}
+    replies, lost, used = {}, {}, 0.0
+    while True:
+        current = None
+        with Session(limits, sandboxed) as session:
+            try:
+                for name, source in own.items():
+                    current = name
+                    if name not in lost:
+                        reply, text = session.ask(name, source, _rest(limits, used + session.clock))
+                        replies.setdefault(name, reply | {"text": text})
+                for name, source in (tests | probes).items():
+                    current = name
+                    if name not in lost and name not in replies:
+                        seconds = _rest(limits, used + session.clock)
+                        replies[name], _ = session.ask(name, source, seconds, name in probes, seed if name in probes else None)
+                break
+            except Lost as reason:
+                # A new sandbox runs everything again without this cell.
+                lost[current] = str(reason)
+                replies[current] = {"error": {"type": "Lost", "message": str(reason)}, "text": reason.text}
+                used += session.clock
+        if used > limits.total:
+            for name in {**own, **tests, **probes}:
+                replies.setdefault(name, {"error": {"type": "Lost", "message": "was not reached: the notebook took too long"}})
+            break
+    return replies
+
+
+def _rest(limits, used):
+    """Return the seconds that the next cell may take."""
+    return max(1.0, min(limits.cell, limits.total - used))
+
+
+class Checker:
+    """The trusted half: the names that checks may use, worked out once for a master."""
+
+    def __init__(self, master):
+        """Run the set-up and the locked cells of `master`, as far as they need no answer."""
+        self.master, self.names = master, {"__name__": "check"}
+        self.answers = set().union(*(bound(cell.solution) for cell in master.tagged("answer", "manual") if cell.kind == "code"))
+        exec(SET_UP, self.names)
+        for cell in master.tagged("locked"):
+            source, self.answers = without(cell.source, self.answers)
+            with contextlib.redirect_stdout(io.StringIO()):
+                exec(source, self.names)
+
+    def judge(self, cell, reply, seed):
+        """Return the points for the hidden `cell` and remarks to the student."""
+        error = reply.get("error")
+        remarks = [_sentence(error)] if error else []
+        values, packed = {}, reply.get("values")
+        for name, value in packed.items() if isinstance(packed, dict) else ():
+            try:
+                values[name] = decode(value)
+            except Exception:  # npy and base64 fail in many ways on forged input
+                remarks.append(f"the value {name[:40]!r} could not be read")
+        if not values:
+            return 0, remarks or ["your function returned nothing that can be graded"]
+        names = dict(self.names, SEED=seed, emit=None)
+        source, _ = without(cell.probe, self.answers | {"emit"})
+        with _at_most(LONGEST_CHECK), contextlib.redirect_stdout(io.StringIO()):
+            exec(source, names)
+            score, found = marking.judge(cell.check, {**names, **values}, cell.points)
+        return score, remarks + found
+
+
+@contextlib.contextmanager
+def _at_most(seconds):
+    """Interrupt what runs below after `seconds`; `marking.judge` counts that as an answer that cannot be read."""
+
+    def stop(*_):
+        raise TimeoutError("the check took too long")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _sentence(error):
+    """Return what to say of an error beside a probe: its type and the student's own line, no word of the probe."""
+    if not isinstance(error, dict):
+        return "your code failed"
+    if error.get("type") == "Lost":
+        return f"your code {error.get('message')}"
+    kind = str(error.get("type"))
+    return f"your code raised {kind if kind.isidentifier() and len(kind) < 50 else 'an exception'}"
+
+
+def grade(text, master, checker, seed=None, limits=None, sandboxed=True):
+    """Grade a hand-in, the `text` of a notebook: points and remarks by question, and what its cells said."""
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    result = {"assignment": master.name, "seed": seed, "questions": {}, "problem": None, "manual": {}}
+    try:
+        notebook = nbformat.reads(text, as_version=4)
+        sources = [cell.source for cell in notebook.cells]
+        if not all(isinstance(source, str) for source in sources):
+            raise ValueError("a cell holds no text")
+    except Exception as problem:  # whatever a file that is no notebook leads to
+        notebook, result["problem"] = nbformat.v4.new_notebook(), f"this is not a notebook ({type(problem).__name__})"
+    replies = collect(notebook, master, seed, limits, sandboxed) if notebook.cells else {}
+    for question, points in master.questions.items():
+        result["questions"][question] = {"points": 0, "of": points["hidden"], "by_hand": points["manual"], "remarks": [], "checks": []}
+    for cell in master.tagged("hidden"):
+        score, remarks = checker.judge(cell, replies.get(cell.id, {}), seed)
+        row = result["questions"][cell.question]
+        row["points"] += score
+        row["remarks"] += remarks
+    for cell in master.tagged("test"):
+        error = replies.get(cell.id, {"error": {"type": "Lost", "message": "was not run"}}).get("error")
+        result["questions"][cell.question]["checks"].append(_told(error))
+    result["cells"] = {name: {"error": _told(reply.get("error")), "text": reply["text"]} for name, reply in replies.items() if "text" in reply}
+    result["limits"] = asdict(limits or Limits())
+    return result
+
+
+def _told(error):
+    """Return an error of the student's own cells as text, None where there is none."""
+    if not isinstance(error, dict):
+        return None if error is None else "failed"
+    return f"{str(error.get('type'))[:50]}: {str(error.get('message'))[:1000]}"
