@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import re
 import secrets
 import signal
 from dataclasses import asdict
@@ -25,7 +26,9 @@ def cells(notebook, master):
     """
     sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     stripped = {source.strip() for source in sources}
-    checks = {f"# Self-check: {cell.question.replace('_', ' ')}\n{cell.source}".strip() for cell in master.tagged("test")}
+    checks = {
+        f"# Self-check: {cell.question.replace('_', ' ')}\n{cell.source}".strip() for cell in master.tagged("test")
+    }
     locked = {"set-up": SET_UP} | {cell.id: cell.source for cell in master.tagged("locked")}
     first = {name: source for name, source in locked.items() if source.strip() not in stripped}
     own = {f"{number}": source for number, source in enumerate(sources, 1) if source.strip() not in checks}
@@ -51,7 +54,9 @@ def collect(notebook, master, seed, limits=None, sandboxed=True):
                     current = name
                     if name not in lost and name not in replies:
                         seconds = _rest(limits, used + session.clock)
-                        replies[name], _ = session.ask(name, source, seconds, name in probes, seed if name in probes else None)
+                        replies[name], _ = session.ask(
+                            name, source, seconds, name in probes, seed if name in probes else None
+                        )
                 break
             except Lost as reason:
                 # A new sandbox runs everything again without this cell.
@@ -60,7 +65,9 @@ def collect(notebook, master, seed, limits=None, sandboxed=True):
                 used += session.clock
         if used > limits.total:
             for name in {**own, **tests, **probes}:
-                replies.setdefault(name, {"error": {"type": "Lost", "message": "was not reached: the notebook took too long"}})
+                replies.setdefault(
+                    name, {"error": {"type": "Lost", "message": "was not reached: the notebook took too long"}}
+                )
             break
     return replies
 
@@ -76,17 +83,19 @@ class Checker:
     def __init__(self, master):
         """Run the set-up and the locked cells of `master`, as far as they need no answer."""
         self.master, self.names = master, {"__name__": "check"}
-        self.answers = set().union(*(bound(cell.solution) for cell in master.tagged("answer", "manual") if cell.kind == "code"))
+        self.answers = set().union(
+            *(bound(cell.solution) for cell in master.tagged("answer", "manual") if cell.kind == "code")
+        )
         exec(SET_UP, self.names)
         for cell in master.tagged("locked"):
             source, self.answers = without(cell.source, self.answers)
             with contextlib.redirect_stdout(io.StringIO()):
                 exec(source, self.names)
 
-    def judge(self, cell, reply, seed):
+    def judge(self, cell, reply, seed, own=()):
         """Return the points for the hidden `cell` and remarks to the student."""
         error = reply.get("error")
-        remarks = [_sentence(error)] if error else []
+        remarks = [_sentence(error, own)] if error else []
         values, packed = {}, reply.get("values")
         for name, value in packed.items() if isinstance(packed, dict) else ():
             try:
@@ -119,14 +128,19 @@ def _at_most(seconds):
         signal.signal(signal.SIGALRM, before)
 
 
-def _sentence(error):
+def _sentence(error, own):
     """Return what to say of an error beside a probe: its type and the student's own line, no word of the probe."""
     if not isinstance(error, dict):
         return "your code failed"
     if error.get("type") == "Lost":
         return f"your code {error.get('message')}"
-    kind = str(error.get("type"))
-    return f"your code raised {kind if kind.isidentifier() and len(kind) < 50 else 'an exception'}"
+    kind, place = str(error.get("type")), error.get("where")
+    said = f"your code raised {kind if kind.isidentifier() and len(kind) < 50 else 'an exception'}"
+    if isinstance(place, list) and len(place) == 2 and place[0] in own and isinstance(place[1], int):
+        lines = own[place[0]].splitlines()
+        if 1 <= place[1] <= len(lines):
+            said += f" in the line `{lines[place[1] - 1].strip()[:200]}`"
+    return said
 
 
 def grade(text, master, checker, seed=None, limits=None, sandboxed=True):
@@ -141,19 +155,51 @@ def grade(text, master, checker, seed=None, limits=None, sandboxed=True):
     except Exception as problem:  # whatever a file that is no notebook leads to
         notebook, result["problem"] = nbformat.v4.new_notebook(), f"this is not a notebook ({type(problem).__name__})"
     replies = collect(notebook, master, seed, limits, sandboxed) if notebook.cells else {}
+    own, _ = cells(notebook, master)
     for question, points in master.questions.items():
-        result["questions"][question] = {"points": 0, "of": points["hidden"], "by_hand": points["manual"], "remarks": [], "checks": []}
+        result["questions"][question] = {
+            "points": 0,
+            "of": points["hidden"],
+            "by_hand": points["manual"],
+            "remarks": [],
+            "checks": [],
+        }
     for cell in master.tagged("hidden"):
-        score, remarks = checker.judge(cell, replies.get(cell.id, {}), seed)
+        score, remarks = checker.judge(cell, replies.get(cell.id, {}), seed, own)
         row = result["questions"][cell.question]
         row["points"] += score
         row["remarks"] += remarks
     for cell in master.tagged("test"):
         error = replies.get(cell.id, {"error": {"type": "Lost", "message": "was not run"}}).get("error")
         result["questions"][cell.question]["checks"].append(_told(error))
-    result["cells"] = {name: {"error": _told(reply.get("error")), "text": reply["text"]} for name, reply in replies.items() if "text" in reply}
+    result["manual"] = manual(notebook, master)
+    result["cells"] = {
+        name: {"error": _told(reply.get("error")), "text": reply["text"]}
+        for name, reply in replies.items()
+        if "text" in reply
+    }
     result["limits"] = asdict(limits or Limits())
     return result
+
+
+def manual(notebook, master):
+    """Return the answers that a person marks, by question: what was written, what it printed, and its pictures."""
+    found = {}
+    for part in master.tagged("manual"):
+        rows = []
+        for cell in notebook.cells:
+            if part.id.replace("_", "-") == cell.get("id") or (
+                cell.metadata.get("q") == part.question and "manual" in cell.metadata.get("tags", [])
+            ):
+                pictures, text = [], []
+                for output in cell.get("outputs", []):
+                    picture = output.get("data", {}).get("image/png", "")
+                    if isinstance(picture, str) and re.fullmatch(r"[A-Za-z0-9+/=\s]+", picture):
+                        pictures.append("".join(picture.split()))
+                    text.append(str(output.get("text") or output.get("data", {}).get("text/plain", "")))
+                rows.append({"source": cell.source, "text": "".join(text)[:20_000], "pictures": pictures})
+        found[part.question] = rows
+    return found
 
 
 def _told(error):

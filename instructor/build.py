@@ -20,7 +20,7 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-SET_UP = '''
+SET_UP = """
 # Set-up: the book's library, or its wheel in the folder of this notebook. Nothing is installed or downloaded.
 import sys
 from pathlib import Path
@@ -35,7 +35,7 @@ except ImportError:
     import gansde_lib
 
 import numpy as np
-'''.strip()
+""".strip()
 HOW = (
     "Write your answers where a cell says `raise NotImplementedError` or *Your answer here*, and keep the names of the functions: "
     "your work is graded by calling them. A cell that begins with `# Self-check` runs your answer and says what is wrong with it; it carries "
@@ -57,9 +57,7 @@ def opening(master):
     """Return the first cell's text: what is learnt, from which chapters, how long it takes and what gives points."""
     rows = []
     for number, (question, points) in enumerate(master.questions.items(), 1):
-        by = " and ".join(
-            name for name, kind in (("program", "hidden"), ("hand", "manual")) if points[kind]
-        )
+        by = " and ".join(name for name, kind in (("program", "hidden"), ("hand", "manual")) if points[kind])
         rows.append(f"| {number} | {question.replace('_', ' ')} | {points['hidden'] + points['manual']:g} | {by} |")
     return "\n".join(
         [
@@ -109,7 +107,10 @@ def student(master):
 def grading_call(part):
     """Return the source that runs the hidden cell `part` inside a notebook."""
     probe, check = part.probe.strip("\n"), part.check.strip("\n")
-    quoted = [f"'''\n{text}\n'''" if "'''" not in text and "\\" not in text else repr(f"\n{text}\n") for text in (probe, check)]
+    quoted = [
+        f"'''\n{text}\n'''" if "'''" not in text and "\\" not in text else repr(f"\n{text}\n")
+        for text in (probe, check)
+    ]
     return f'grade(\n    "{part.question}",\n    {part.points:g},\n    {quoted[0]},\n    {quoted[1]},\n)'
 
 
@@ -126,7 +127,9 @@ def solution(master):
     parts = []
     for part in master.cells:
         if part.tag == "hidden":
-            parts.append(cell("code", grading_call(part), part.id, tags=["hidden"], q=part.question, points=part.points))
+            parts.append(
+                cell("code", grading_call(part), part.id, tags=["hidden"], q=part.question, points=part.points)
+            )
         else:
             parts.append(shown(part, part.solution))
     return notebook(master, [tools, *parts])

@@ -12,7 +12,9 @@ WITH_POINTS = ("hidden", "manual")
 CHECK = "### CHECK"
 # In a code cell the solution stands between comments of Python, in a Markdown cell between comments of HTML.
 SOLUTION = {
-    "code": re.compile(r"^([ \t]*)### BEGIN SOLUTION[^\n]*\n(.*?)^[ \t]*### END SOLUTION[^\n]*$", re.DOTALL | re.MULTILINE),
+    "code": re.compile(
+        r"^([ \t]*)### BEGIN SOLUTION[^\n]*\n(.*?)^[ \t]*### END SOLUTION[^\n]*$", re.DOTALL | re.MULTILINE
+    ),
     "markdown": re.compile(r"^()<!-- BEGIN SOLUTION -->\n(.*?)^<!-- END SOLUTION -->$", re.DOTALL | re.MULTILINE),
 }
 
@@ -102,7 +104,11 @@ def read(path):
     counts = {}
     for raw in notebook.cells:
         cell = _cell(path.name, raw)
-        stem = f"{cell.question}-{cell.tag}" if cell.question else (cell.tag or {"markdown": "text"}.get(cell.kind, "code"))
+        stem = (
+            f"{cell.question}-{cell.tag}"
+            if cell.question
+            else (cell.tag or {"markdown": "text"}.get(cell.kind, "code"))
+        )
         counts[stem] = counts.get(stem, 0) + 1
         cell.id = stem if counts[stem] == 1 and cell.question else f"{stem}-{counts[stem]}"
         master.cells.append(cell)
@@ -115,21 +121,29 @@ def _cell(name, raw):
     where = f"{name}: the cell that begins with {raw.source.strip().splitlines()[:1]}"
     tags = [tag for tag in raw.metadata.get("tags", [])]
     if unknown := [tag for tag in tags if tag not in TAGS]:
-        raise ValueError(f"{where} carries the tag {unknown[0]!r}; expected one of {', '.join(TAGS)}, as in :tags: [answer]")
+        raise ValueError(
+            f"{where} carries the tag {unknown[0]!r}; expected one of {', '.join(TAGS)}, as in :tags: [answer]"
+        )
     if len(tags) > 1:
         raise ValueError(f"{where} carries the tags {tags}; expected one, as in :tags: [answer]")
     tag = tags[0] if tags else None
     question, points = raw.metadata.get("q"), raw.metadata.get("points", 0)
     if (tag in WITH_QUESTION) != (question is not None):
-        raise ValueError(f"{where} has tag {tag} and q {question!r}; cells with q are {', '.join(WITH_QUESTION)}, as in :q: drift")
+        raise ValueError(
+            f"{where} has tag {tag} and q {question!r}; cells with q are {', '.join(WITH_QUESTION)}, as in :q: drift"
+        )
     if question is not None and not re.fullmatch(r"[a-z][a-z0-9_]*", str(question)):
         raise ValueError(f"{where} has q {question!r}; expected a name in lower case, as in :q: drift")
     if (tag in WITH_POINTS) != (points > 0):
-        raise ValueError(f"{where} has tag {tag} and points {points}; cells with points are hidden and manual, as in :points: 3")
+        raise ValueError(
+            f"{where} has tag {tag} and points {points}; cells with points are hidden and manual, as in :points: 3"
+        )
     cell = Cell("", raw.cell_type, raw.source, tag, question, points)
     solutions = len(SOLUTION[cell.kind].findall(cell.source)) if cell.kind in SOLUTION else 0
     if (tag == "answer" and not solutions) or (tag in (None, "locked", "test", "hidden") and "SOLUTION" in cell.source):
-        raise ValueError(f"{where} has tag {tag} and {solutions} solutions; answers have ### BEGIN SOLUTION ... ### END SOLUTION")
+        raise ValueError(
+            f"{where} has tag {tag} and {solutions} solutions; answers have ### BEGIN SOLUTION ... ### END SOLUTION"
+        )
     if cell.source.count("BEGIN SOLUTION") != solutions or cell.source.count("END SOLUTION") != solutions:
         raise ValueError(f"{where} has a solution whose BEGIN and END do not match; each stands on a line of its own")
     if cell.kind == "markdown" and re.match("# ", cell.source):
@@ -143,4 +157,6 @@ def _complete(name, master):
     """Refuse questions that nothing marks."""
     for question, points in master.questions.items():
         if not sum(points.values()):
-            raise ValueError(f"{name}: question {question!r} carries no points; expected a hidden or manual cell with :q: {question}")
+            raise ValueError(
+                f"{name}: question {question!r} carries no points; expected a hidden or manual cell with :q: {question}"
+            )

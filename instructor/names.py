@@ -12,7 +12,11 @@ def bound(source):
         elif isinstance(statement, (ast.Import, ast.ImportFrom)):
             found |= {(alias.asname or alias.name).partition(".")[0] for alias in statement.names}
         else:
-            found |= {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+            found |= {
+                node.id
+                for node in ast.walk(statement)
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            }
     return found
 
 
@@ -23,7 +27,9 @@ def without(source, missing):
     """
     kept, missing, have = [], set(missing), set()
     for statement in ast.parse(source).body:
-        needed = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+        needed = {
+            node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+        }
         binds = bound(ast.unparse(statement))
         if needed & missing:
             missing |= binds - have

@@ -50,7 +50,11 @@ def python(source):
 
 def where(problem, name):
     """Return the last line of the student's own cells on the way to `problem`: [cell, line], or None."""
-    lines = [[frame.filename[6:-1], frame.lineno] for frame in traceback.extract_tb(problem.__traceback__) if frame.filename.startswith("<cell ")]
+    lines = [
+        [frame.filename[6:-1], frame.lineno]
+        for frame in traceback.extract_tb(problem.__traceback__)
+        if frame.filename.startswith("<cell ")
+    ]
     return next((line for line in reversed(lines) if line[0] != name), None) or (lines[-1] if lines else None)
 
 
