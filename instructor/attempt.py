@@ -174,9 +174,9 @@ def grade(text, master, checker, seed=None, limits=None, sandboxed=True):
         result["questions"][cell.question]["checks"].append(_told(error))
     result["manual"] = manual(notebook, master)
     result["cells"] = {
-        name: {"error": _told(reply.get("error")), "text": reply["text"]}
+        name: {"error": _told(reply.get("error")), "text": reply.get("text", "")}
         for name, reply in replies.items()
-        if "text" in reply
+        if name in own
     }
     result["limits"] = asdict(limits or Limits())
     return result
@@ -206,4 +206,5 @@ def _told(error):
     """Return an error of the student's own cells as text, None where there is none."""
     if not isinstance(error, dict):
         return None if error is None else "failed"
-    return f"{str(error.get('type'))[:50]}: {str(error.get('message'))[:1000]}"
+    kind = "it" if error.get("type") == "Lost" else f"{str(error.get('type'))[:50]}:"
+    return f"{kind} {str(error.get('message'))[:1000]}"

@@ -1,9 +1,10 @@
 """Build an assignment's notebooks from its master: `python -m instructor.build` for all of them.
 
-From `instructor/assignments/NAME.md` come `assignments/NAME.ipynb` for students, `instructor/_build/solutions/NAME.ipynb`
-and `instructor/_build/nbgrader/source/NAME/NAME.ipynb`. The same master gives the same bytes.
+From `instructor/assignments/NAME.md` come `assignments/NAME.ipynb` for students and, below `instructor/_build/`, the
+solutions `solutions/NAME.ipynb` and nbgrader's `nbgrader/source/NAME/NAME.ipynb`. The same master gives the same bytes.
 """
 
+import argparse
 import inspect
 import sys
 from pathlib import Path
@@ -37,9 +38,10 @@ except ImportError:
 import numpy as np
 """.strip()
 HOW = (
-    "Write your answers where a cell says `raise NotImplementedError` or *Your answer here*, and keep the names of the functions: "
-    "your work is graded by calling them. A cell that begins with `# Self-check` runs your answer and says what is wrong with it; it carries "
-    "no points. Each cell must run in under a minute. Before you hand in: Restart Kernel and Run All Cells."
+    "Write your answers where a cell says `raise NotImplementedError` or *Your answer here*, and keep the names of the "
+    "functions: your work is graded by calling them. A cell that begins with `# Self-check` runs your answer and says "
+    "what is wrong with it; it carries no points. Each cell must run in under a minute. Before you hand in: Restart "
+    "Kernel and Run All Cells."
 )
 
 
@@ -63,7 +65,7 @@ def opening(master):
         [
             f"# {master.title}",
             "",
-            f"**{master.points:g} points, about {master.time:g} {'hour' if master.time == 1 else 'hours'}.** It rests on "
+            f"**{master.points:g} points, about {master.time:g} hour{'s' * (master.time != 1)}.** It rests on "
             + ", ".join(map(chapter, master.rests_on))
             + ".",
             "",
@@ -117,7 +119,8 @@ def grading_call(part):
 def grading_tools():
     """Return the source of the cell that `grading_call` needs."""
     functions = (marking.plain, marking.close, marking.judge, marking.grade)
-    head = "# What the checks below call. SEED is drawn anew in every kernel.\nimport os\n\nSEED = int.from_bytes(os.urandom(4), 'big')"
+    head = "# What the checks below call. SEED is drawn anew in every kernel.\nimport os\n\n"
+    head += 'SEED = int.from_bytes(os.urandom(4), "big") // 2'
     return "\n\n\n".join([head, *(inspect.getsource(function).rstrip() for function in functions)])
 
 
@@ -142,14 +145,40 @@ def write(made, path):
     path.write_text(nbformat.writes(made) + "\n")
 
 
-def main(names=()):
-    """Build the assignments `names`, or all of them."""
+def make(master, root=ROOT, run=True):
+    """Write the notebooks of `master`; a ValueError says what is wrong with it, before anything is public."""
+    from instructor import nbgrader_source, verify
+
+    public, private = student(master), solution(master)
+    text = "".join(made.source for made in public.cells)
+    if any(secret.strip() in text for part in master.cells for secret in part.secrets) or "SOLUTION" in text:
+        raise ValueError(
+            f"{master.name}: a solution stands in the student's notebook; mark it with BEGIN and END SOLUTION"
+        )
+    own = root / "instructor" / "_build"
+    write(private, own / "solutions" / f"{master.name}.ipynb")
+    write(nbgrader_source.source(master), own / "nbgrader" / "source" / master.name / f"{master.name}.ipynb")
+    if run and (problems := verify.verify(master, student(master), private, own / "outputs")):
+        raise ValueError("\n".join(problems))
+    write(public, root / "assignments" / f"{master.name}.ipynb")
+
+
+def main(arguments=None):
+    """Build the assignments that the command line names, or all of them."""
+    from instructor import guard
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help="assignments, such as games (default: all)")
+    parser.add_argument("--no-run", action="store_true", help="do not run solutions and stubs")
+    options = parser.parse_args(arguments)
     for path in sorted(MASTERS.glob("*.md")):
-        if not names or path.stem in names:
-            master = read(path)
-            write(student(master), ROOT / "assignments" / f"{master.name}.ipynb")
-            write(solution(master), ROOT / "instructor" / "_build" / "solutions" / f"{master.name}.ipynb")
+        if not options.names or path.stem in options.names:
+            print(path.stem, flush=True)
+            make(read(path), run=not options.no_run)
+    site = ROOT / "_build" / "html"
+    if found := guard.check(site=site if site.exists() else None):
+        sys.exit("\n".join(["Secrets of the coursework are public:", *found]))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

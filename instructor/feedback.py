@@ -1,18 +1,22 @@
-"""Pages made from a student's record: feedback without a word of the hidden checks, and the page for marking by hand."""
+"""Pages made from students' records: feedback without a word of the hidden checks, and a page for marking by hand."""
 
 from html import escape
 
 STYLE = """<style>
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 50rem; margin: 2rem auto; padding: 0 1rem; color-scheme: light dark }
-table { border-collapse: collapse } td, th { padding: .2rem .8rem; border-bottom: 1px solid #8888; text-align: left; vertical-align: top }
-pre { overflow: auto; padding: .5rem; border: 1px solid #8888; white-space: pre-wrap } img { max-width: 100%; background: white }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 50rem; margin: 2rem auto; padding: 0 1rem }
+:root { color-scheme: light dark }
+table { border-collapse: collapse }
+td, th { padding: .2rem .8rem; border-bottom: 1px solid #8888; text-align: left; vertical-align: top }
+pre { overflow: auto; padding: .5rem; border: 1px solid #8888; white-space: pre-wrap }
+img { max-width: 100%; background: white }
 </style>"""
 
 
 def page(title, body):
     """Return an HTML page; nothing in it is loaded or run."""
-    policy = "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">"
-    head = f"<meta charset='utf-8'>{policy}<title>{escape(title)}</title>{STYLE}"
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    head = f"<meta charset='utf-8'><meta http-equiv='Content-Security-Policy' content=\"{policy}\">"
+    head += f"<title>{escape(title)}</title>{STYLE}"
     return f"<!doctype html><html lang='en'><head>{head}</head><body><h1>{escape(title)}</h1>\n{body}\n</body></html>\n"
 
 

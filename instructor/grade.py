@@ -1,7 +1,7 @@
 """Grade a folder of hand-ins: `python -m instructor.grade games hand-ins/ --out results/`.
 
-A hand-in is STUDENT.ipynb, a file as Canvas names it, or the notebook in a folder STUDENT/. Run again after an interruption
-or for late hand-ins: who is finished, with the same file and the same master, is kept.
+A hand-in is STUDENT.ipynb, a file as Canvas names it, or the notebook in a folder STUDENT/. Run it again after an
+interruption or for late hand-ins: who is finished, with the same file and the same master, is kept.
 """
 
 import argparse

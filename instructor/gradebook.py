@@ -46,7 +46,8 @@ def marks(folder, master):
             points = -1
         if not most or (points is not None and not 0 <= points <= most):
             raise ValueError(
-                f"manual.csv gives {row['student']} {text!r} points for {row['question']}; expected 0 to {most:g}, or nothing yet"
+                f"manual.csv gives {row['student']} {text!r} points for {row['question']}; "
+                f"expected 0 to {most:g}, or nothing yet"
             )
         found.setdefault(row["student"], {})[row["question"]] = {"points": points, "comment": row["comment"]}
     return found
@@ -111,7 +112,8 @@ def canvas(master, scores, roster):
     listed = table(roster)
     if not listed or not {"Student", "ID"} <= set(listed[0]):
         raise ValueError(
-            f"{roster} has the columns {', '.join(listed[0]) if listed else 'none'}; expected a gradebook exported from Canvas"
+            f"{roster} has the columns {', '.join(listed[0]) if listed else 'none'}; "
+            "expected Student and ID, as in a gradebook exported from Canvas"
         )
     columns = [name for name in CANVAS if name in listed[0]]
     rows = []

@@ -49,7 +49,15 @@ def grade(question, points, probe, check):
     """Run a hidden check in this kernel: return part of the points as a number, None for all of them, else raise."""
     emitted = {}
     names = dict(globals())
-    names["emit"] = lambda **values: emitted.update({name: plain(value) for name, value in values.items()})
+
+    def emit(**values):
+        for name, value in values.items():
+            try:
+                emitted[name] = plain(value)
+            except TypeError as problem:
+                print(problem)
+
+    names["emit"] = emit
     exec(probe, names)
     score, remarks = judge(check, {**names, **emitted}, points)
     print(f"{question}: {score:g} of {points:g} points", *remarks, sep="\n")

@@ -1,4 +1,4 @@
-"""Masters of assignments: MyST Markdown with tagged cells, read into plain cells that the builder and the grader use."""
+"""Masters of assignments: MyST Markdown with tagged cells, read into plain cells for the builder and the grader."""
 
 import re
 from dataclasses import dataclass, field

@@ -4,6 +4,7 @@ bubblewrap makes it. Without bubblewrap (`sandboxed=False`) the same worker runs
 container that holds nothing secret, because it can read what the grader can read.
 """
 
+import contextlib
 import json
 import os
 import selectors
@@ -26,7 +27,7 @@ LONGEST_TEXT = 20_000
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of one hand-in: seconds per cell and in all, bytes of memory and files, number of processes and threads."""
+    """Bounds of one hand-in: seconds per cell and in all, bytes of memory and files, number of processes."""
 
     cell: float = 60
     total: float = 1800
@@ -201,16 +202,12 @@ class Session:
         rest = descendants(self.process.pid) if self.folder else []
         self.process.kill()
         for pid in rest:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
-            try:
+            with contextlib.suppress(OSError):
                 pipe.close()
-            except OSError:
-                pass
         self.selector.close()
         if self.folder:
             self.folder.cleanup()

@@ -1,10 +1,11 @@
 """Run a student's cells, one request at a time. This file runs inside the sandbox: nothing it says is believed.
 
-Requests and replies are lines of JSON on the standard input and output that it is started with; what cells print goes to
-the standard error. A hand-in that forges replies can only lie about its own values, which are judged outside.
+Requests and replies are lines of JSON on the standard input and output that it is started with; what cells print goes
+to the standard error. A hand-in that forges replies can only lie about its own values, which are judged outside.
 """
 
 import builtins
+import contextlib
 import json
 import linecache
 import os
@@ -78,10 +79,8 @@ def answer(request):
 
     def emit(**values):
         for key, value in values.items():
-            try:
+            with contextlib.suppress(TypeError):  # a value that cannot leave is one that is missing
                 emitted[key] = encode(plain(value))
-            except TypeError:
-                pass  # a value that cannot leave is one that is missing
 
     names = {**STUDENT.__dict__, "SEED": request["seed"], "emit": emit}
     return {"error": run(name, source, names), "values": emitted}
@@ -94,8 +93,9 @@ def main():
     os.dup2(2, 1)
     limits = json.loads(requests.readline())
     limit(**limits)
-    import gansde_lib  # noqa: F401 (imports are slow, and no cell's fault)
     import jax.numpy  # noqa: F401
+
+    import gansde_lib  # noqa: F401 (imports are slow, and no cell's fault)
 
     sys.modules["__main__"] = STUDENT
     builtins.get_ipython = Notebook

@@ -10,7 +10,12 @@ DRIFT = "def drift(theta, omega, eta):\n    return -theta * eta * eta / 2"
 VARIANCE = "def variance(a, noise):\n    return noise / (1 - a * a)"
 RATE = "fastest_rate = 0.125"
 RIGHT = {"step": STEP, "drift": DRIFT, "variance": VARIANCE, "rate": RATE}
-WRONG = {"step": SIMULTANEOUS, "drift": DRIFT.replace("-theta", "theta"), "variance": VARIANCE.replace("a * a", "a"), "rate": RATE}
+WRONG = {
+    "step": SIMULTANEOUS,
+    "drift": DRIFT.replace("-theta", "theta"),
+    "variance": VARIANCE.replace("a * a", "a"),
+    "rate": RATE,
+}
 WORTH = 3  # of WRONG: omega of the step, and the rate
 FULL = 10
 
@@ -31,8 +36,11 @@ import marking, values
 marking.plain = values.encode = lambda x: 1
 """
 TRANSFORMER = """
-ip = get_ipython()
-ip.input_transformers_cleanup.append(lambda lines: ["pass"] if any("emit" in line for line in lines) else lines)
+blank = lambda lines: ["pass"] if any("assert" in line or "emit" in line for line in lines) else lines
+try:
+    get_ipython().input_transformers_cleanup.append(blank)
+except AttributeError:
+    pass
 from IPython.core.inputtransformer2 import TransformerManager
 TransformerManager.transform_cell = lambda self, text: "pass" if "assert" in text else text
 """
@@ -45,7 +53,7 @@ for top, folders, files in os.walk("/"):
         if file.endswith((".md", ".ipynb", ".json", ".csv")):
             try: print("FOUND", top, file, open(os.path.join(top, file)).read()[:100000])
             except Exception: pass
-for path in glob.glob("/proc/*/environ") + glob.glob("/proc/*/cmdline") + ["/etc/passwd", "/etc/shadow", "/root", "/home"]:
+for path in [*glob.glob("/proc/*/environ"), *glob.glob("/proc/*/cmdline"), "/etc/passwd", "/etc/shadow"]:
     try: print("FOUND", path, open(path).read())
     except Exception: pass
 """
@@ -94,7 +102,8 @@ ROWS = {
     "loops_in_cell": (RIGHT | {"drift": "while True:\n    pass"}, (), 7),
     "loops_in_function": (RIGHT | {"drift": body("while True:\n    pass")}, (), 7),
     "swallows_interrupts": (
-        RIGHT | {"drift": "import time\nwhile True:\n    try:\n        time.sleep(9)\n    except BaseException:\n        pass"},
+        RIGHT
+        | {"drift": "import time\nwhile 1:\n    try:\n        time.sleep(9)\n    except BaseException:\n        pass"},
         (),
         7,
     ),
@@ -123,7 +132,12 @@ ROWS = {
     "watches_the_probes": (WRONG, (), 2),
     "forges_at_once": (WRONG, (FORGES + "forge()",), None),
     "forges_when_probed": (WRONG | {"drift": FORGES + body("forge()\nreturn 0.0")}, (), None),
-    "garbage_on_pipe": (RIGHT | {"drift": "import os\nfor d in range(3, 30):\n    try: os.write(d, b'{]\\n')\n    except OSError: pass"}, (), 7),
+    "garbage_on_pipe": (
+        RIGHT
+        | {"drift": "import os\nfor d in range(3, 30):\n    try: os.write(d, b'{]\\n')\n    except OSError: pass"},
+        (),
+        7,
+    ),
 }
 
 
