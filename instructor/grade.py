@@ -18,9 +18,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from instructor import attempt, gradebook
+from instructor.bubblewrap import HELP, problem
 from instructor.build import MASTERS
 from instructor.master import read
-from instructor.sandbox import Limits, Session, find
+from instructor.sandbox import Limits, Session
 
 LARGEST = 50_000_000  # bytes of a hand-in; a notebook with pictures has a few
 FROM_CANVAS = re.compile(r".+?_(?:LATE_)?(\d+)_(\d+)_.+")
@@ -142,10 +143,8 @@ def main(arguments=None):
     )
     parser.add_argument("--masters", type=Path, default=MASTERS, help="where the masters lie")
     options = parser.parse_args(arguments)
-    if find() is None and not options.no_sandbox:
-        sys.exit(
-            "bubblewrap is not installed; run python -m instructor.bubblewrap, or use --no-sandbox inside a container"
-        )
+    if not options.no_sandbox and (found := problem()):
+        sys.exit(f"{found}. {HELP}")
     limits = replace(Limits(), cell=options.cell_limit, total=options.total_limit, memory=int(options.memory * 1e9))
     failed = grade(
         options.name,

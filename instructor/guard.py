@@ -4,18 +4,20 @@ A secret is a line of a master that identifies it: long enough, and neither in t
 the files that git holds outside `instructor/`, and the built site with its sources and its search index.
 """
 
+import base64
 import html
 import json
 import re
 import subprocess
 import sys
+from bisect import bisect_left
 from pathlib import Path
 
 from instructor.build import MASTERS, ROOT
 from instructor.master import read
 from instructor.verify import digest
 
-SHORTEST = 20  # characters of a line, not counting blanks
+SHORTEST = 18  # letters and digits of a line
 RUN = 3  # so many lines of one secret in a row betray it even where each alone is known from the book
 TEXT = {
     ".html",
@@ -39,8 +41,8 @@ WORD = re.compile(r"\w{9,}")
 
 
 def squeeze(text):
-    """Return `text` without blanks, so that neither wrapping nor indentation hides a line."""
-    return "".join(text.split())
+    """Return the letters and digits of `text`: neither wrapping nor markup nor typographic quotes hide a line."""
+    return re.sub(r"[\W_]+", "", text)
 
 
 def strings(thing):
@@ -54,7 +56,7 @@ def strings(thing):
 
 
 def content(path):
-    """Return the text that a reader of the file at `path` gets, without blanks."""
+    """Return the letters and digits that a reader of the file at `path` gets."""
     text = path.read_text(errors="replace")
     if path.suffix == ".ipynb":
         return squeeze("\n".join(strings(json.loads(text))))
@@ -70,9 +72,7 @@ def pictures(path):
     if path.suffix == ".ipynb":
         cells = json.loads(path.read_text(errors="replace")).get("cells", [])
         data = [output.get("data", {}).get("image/png", "") for cell in cells for output in cell.get("outputs", [])]
-        return {digest(squeeze("".join(one))) for one in data if one}
-    import base64
-
+        return {digest("".join("".join(one).split())) for one in data if one}
     return {digest(base64.b64encode(path.read_bytes()).decode())} if path.suffix == ".png" else set()
 
 
@@ -95,7 +95,9 @@ class Secrets:
         for master in masters:
             for cell in master.cells:
                 for secret in cell.secrets:
-                    lines = [squeeze(line) for line in secret.splitlines()]
+                    # A paragraph may be one line; its sentences tell as much.
+                    split = r"\n|(?<=[.:;?]) " if cell.kind == "markdown" else r"\n"
+                    lines = [squeeze(line) for line in re.split(split, secret)]
                     lines = [line for line in lines if len(line) >= SHORTEST and line not in open_text]
                     where = f"{master.name}: {cell.id}"
                     self.lines |= {line: where for line in lines if line not in known}
@@ -108,7 +110,9 @@ class Secrets:
                     if len(token.partition("e")[0].lstrip("0.").replace(".", "")) >= 8
                 ]
                 for token in [*tokens, squeeze(line)]:
-                    if (token in tokens or len(token) >= SHORTEST) and token not in known and token not in open_text:
+                    token = squeeze(token)
+                    long = len(token) >= SHORTEST or token in map(squeeze, tokens)
+                    if long and token not in known and token not in open_text:
                         self.lines[token] = f"{name}: an output of the solution"
             self.pictures |= set(record["pictures"])
         words = {
@@ -152,8 +156,6 @@ def _runs(secret):
 
 def _begins(words, start):
     """Return whether one of the sorted `words` begins with `start`."""
-    from bisect import bisect_left
-
     place = bisect_left(words, start)
     return place < len(words) and words[place].startswith(start)
 

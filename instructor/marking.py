@@ -47,6 +47,9 @@ def judge(check, names, points):
 
 def grade(question, points, probe, check):
     """Run a hidden check in this kernel: return part of the points as a number, None for all of them, else raise."""
+    import contextlib
+    import io
+
     emitted = {}
     names = dict(globals())
 
@@ -58,9 +61,11 @@ def grade(question, points, probe, check):
                 print(problem)
 
     names["emit"] = emit
-    exec(probe, names)
-    score, remarks = judge(check, {**names, **emitted}, points)
+    # nbgrader gives nothing for a cell that writes to the standard error, and a warning is no mistake.
+    with contextlib.redirect_stderr(io.StringIO()):
+        exec(probe, names)
+        score, remarks = judge(check, {**names, **emitted}, points)
     print(f"{question}: {score:g} of {points:g} points", *remarks, sep="\n")
     if score <= 0:
         raise AssertionError("; ".join(remarks))
-    return score if score < points else None
+    return float(score) if score < points else None

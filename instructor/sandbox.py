@@ -5,6 +5,7 @@ container that holds nothing secret, because it can read what the grader can rea
 """
 
 import contextlib
+import importlib.util
 import json
 import os
 import selectors
@@ -17,7 +18,9 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from instructor.bubblewrap import find
+
+LIBRARY = importlib.util.find_spec("gansde_lib").submodule_search_locations[0]
 HERE = Path(__file__).parent
 CODE = "/code"
 MODULES = ("worker.py", "values.py", "marking.py")
@@ -39,11 +42,6 @@ class Limits:
 
 class Lost(Exception):
     """The sandbox had to be ended: the message says why, as a student reads it."""
-
-
-def find():
-    """Return the path of bubblewrap, or None."""
-    return shutil.which("bwrap")
 
 
 def environment(home, path):
@@ -75,7 +73,7 @@ def command(limits):
     # The empty /tmp comes before what is bound below it.
     line += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size", str(limits.file_size), "--tmpfs", "/tmp"]
     python = [path for path in dict.fromkeys([sys.base_prefix, sys.prefix]) if not path.startswith("/usr")]
-    bound = {path: path for path in python} | {f"{CODE}/gansde_lib": ROOT / "gansde_lib"}
+    bound = {path: path for path in python} | {f"{CODE}/gansde_lib": LIBRARY}
     bound |= {f"{CODE}/{module}": HERE / module for module in MODULES}
     for target, source in bound.items():
         # Folders on the way are made by name: those that a bind makes are closed to others.
@@ -96,12 +94,16 @@ class Session:
         if sandboxed:
             if find() is None:
                 raise RuntimeError("bubblewrap is not installed; run: python -m instructor.bubblewrap")
+            other = os.getuid() == 0
             self.process = subprocess.Popen(command(self.limits), **pipes)
         else:
             self.folder = tempfile.TemporaryDirectory(prefix="hand-in-")
-            (Path(self.folder.name) / "gansde_lib").symlink_to(ROOT / "gansde_lib")
+            (Path(self.folder.name) / "gansde_lib").symlink_to(LIBRARY)
             for module in MODULES:
                 shutil.copy(HERE / module, self.folder.name)
+            other = os.getuid() == 0 and all(map(open_to_all, (sys.base_prefix, sys.prefix, LIBRARY)))
+            if other:
+                os.chmod(self.folder.name, 0o777)
             self.process = subprocess.Popen(
                 [sys.executable, f"{self.folder.name}/worker.py"],
                 **pipes,
@@ -110,12 +112,13 @@ class Session:
                 start_new_session=True,
             )
         self.selector = selectors.DefaultSelector()
+        os.set_blocking(self.process.stdin.fileno(), False)
         for pipe in (self.process.stdout, self.process.stderr):
             os.set_blocking(pipe.fileno(), False)
             self.selector.register(pipe, selectors.EVENT_READ)
         bounds = {key: asdict(self.limits)[key] for key in ("memory", "processes", "file_size")}
         # One number per sandbox, because the limit counts the processes of a user.
-        bounds["user"] = 1_000_000 + self.process.pid if sandboxed and os.getuid() == 0 else None
+        bounds["user"] = 1_000_000 + self.process.pid if other else None
         try:
             reply, text = self._exchange(bounds, self.limits.start)
         except Lost as reason:
@@ -135,14 +138,19 @@ class Session:
     def _exchange(self, request, seconds):
         """Send `request`, wait for one line of JSON, and collect the text that comes meanwhile."""
         text, end, last, looked = [], self.clock + seconds, time.monotonic(), self.clock
-        try:
-            self.process.stdin.write(json.dumps(request).encode() + b"\n")
-            self.process.stdin.flush()
-        except OSError:
-            self._lose("ended the process that runs your notebook")
-        while b"\n" not in self.pending:
+        unsent = json.dumps(request).encode() + b"\n"
+        self.selector.register(self.process.stdin, selectors.EVENT_WRITE)
+        while unsent or b"\n" not in self.pending:
             for key, _ in self.selector.select(0.1):
-                if key.fileobj is self.process.stderr:
+                if key.fileobj is self.process.stdin:
+                    # A worker that does not listen must not stop us: the limit holds while we write, too.
+                    try:
+                        unsent = unsent[os.write(key.fd, unsent[:4096]) :]
+                    except OSError:
+                        self._lose("ended the process that runs your notebook", text)
+                    if not unsent:
+                        self.selector.unregister(self.process.stdin)
+                elif key.fileobj is self.process.stderr:
                     self._listen(text)
                 elif (found := self._read(self.process.stdout)) == b"":
                     self._listen(text, rest=True)
@@ -217,6 +225,11 @@ class Session:
 
     def __exit__(self, *_):
         self.close()
+
+
+def open_to_all(path):
+    """Return whether every user may go to `path`."""
+    return all(folder.stat().st_mode & 1 for folder in (Path(path), *Path(path).parents))
 
 
 def descendants(pid):

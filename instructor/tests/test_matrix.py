@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 
 from instructor import grade
+from instructor.bubblewrap import problem
 from instructor.master import read
-from instructor.sandbox import Limits, find
+from instructor.sandbox import Limits
 from instructor.tests import hand_ins
 
 HERE = Path(__file__).parent
 MASTER = read(HERE / "small.md")
 LIMIT = 5
-pytestmark = pytest.mark.skipif(find() is None, reason="no bubblewrap; run: python -m instructor.bubblewrap")
+pytestmark = pytest.mark.skipif(problem() is not None, reason="no sandbox; run: python -m instructor.bubblewrap")
 
 
 @pytest.fixture(scope="module")
