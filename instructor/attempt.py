@@ -96,12 +96,14 @@ class Checker:
         """Return the points for the hidden `cell` and remarks to the student."""
         error = reply.get("error")
         remarks = [_sentence(error, own)] if error else []
-        values, packed = {}, reply.get("values")
+        values, packed, unread = {}, reply.get("values"), False
         for name, value in packed.items() if isinstance(packed, dict) else ():
             try:
                 values[name] = decode(value)
             except Exception:  # npy and base64 fail in many ways on forged input
-                remarks.append(f"the value {name[:40]!r} could not be read")
+                unread = True
+        # The names are the student's, too, and so could carry out what a probe says.
+        remarks += ["a value that your code returned could not be read"] if unread else []
         if not values:
             return 0, remarks or ["your function returned nothing that can be graded"]
         names = dict(self.names, SEED=seed, emit=None)
@@ -149,9 +151,8 @@ def grade(text, master, checker, seed=None, limits=None, sandboxed=True):
     result = {"assignment": master.name, "seed": seed, "questions": {}, "problem": None, "manual": {}}
     try:
         notebook = nbformat.reads(text, as_version=4)
-        sources = [cell.source for cell in notebook.cells]
-        if not all(isinstance(source, str) for source in sources):
-            raise ValueError("a cell holds no text")
+        if not all(map(readable, notebook.cells)):
+            raise ValueError
     except Exception as problem:  # whatever a file that is no notebook leads to
         notebook, result["problem"] = nbformat.v4.new_notebook(), f"this is not a notebook ({type(problem).__name__})"
     replies = collect(notebook, master, seed, limits, sandboxed) if notebook.cells else {}
@@ -180,6 +181,17 @@ def grade(text, master, checker, seed=None, limits=None, sandboxed=True):
     }
     result["limits"] = asdict(limits or Limits())
     return result
+
+
+def readable(cell):
+    """Return whether what is read of a cell has the types that it has in a notebook."""
+    outputs = cell.get("outputs", [])
+    return (
+        isinstance(cell.source, str)
+        and isinstance(cell.cell_type, str)
+        and isinstance(cell.metadata.get("tags", []), list)
+        and all(isinstance(output.get("data", {}).get("text/plain", ""), str) for output in outputs)
+    )
 
 
 def manual(notebook, master):

@@ -97,6 +97,19 @@ def write_all(master, folder, roster=None):
             )
         page = feedback.of_student(record, by_hand.get(student))
         (folder / "feedback" / f"{student}.html").write_text(page)
+    for student, kept in by_hand.items():
+        if student not in scores:  # marked, but not among these hand-ins: no mark is thrown away
+            worth = {question: master.questions[question]["manual"] for question in kept}
+            manual += [
+                [
+                    student,
+                    question,
+                    "" if mark["points"] is None else f"{mark['points']:g}",
+                    f"{worth[question]:g}",
+                    mark["comment"],
+                ]
+                for question, mark in kept.items()
+            ]
     write(folder / "grades.csv", ["student", *master.questions, "total", "of", "waits for marks by hand"], rows)
     if manual:
         write(

@@ -96,7 +96,7 @@ class Secrets:
             for cell in master.cells:
                 for secret in cell.secrets:
                     # A paragraph may be one line; its sentences tell as much.
-                    split = r"\n|(?<=[.:;?]) " if cell.kind == "markdown" else r"\n"
+                    split = r"\n|(?<=[.:;?])[*_]* " if cell.kind == "markdown" else r"\n"
                     lines = [squeeze(line) for line in re.split(split, secret)]
                     lines = [line for line in lines if len(line) >= SHORTEST and line not in open_text]
                     where = f"{master.name}: {cell.id}"

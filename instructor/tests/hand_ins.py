@@ -1,5 +1,7 @@
 """Hand-ins for the small assignment: honest, broken and hostile ones, each with the points that it is worth."""
 
+import json
+
 import nbformat
 
 from instructor import build
@@ -168,7 +170,14 @@ def write(master, folder):
     (folder / "edited_cells.ipynb").write_text(nbformat.writes(edited))
     (folder / "not_json.ipynb").write_text("{'cells': ")
     (folder / "no_cells.ipynb").write_text('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": 7}')
+    for number, cell in enumerate(
+        ({"source": ["x", 3]}, {"metadata": {"tags": 4}}, {"outputs": [{"data": 7}]}, {"id": {}})
+    ):
+        made = json.loads(nbformat.writes(make(master, "reference")))
+        made["cells"][-1].update(cell)
+        (folder / f"odd_cell_{number}.ipynb").write_text(json.dumps(made))
     (folder / "old_format.ipynb").write_text(nbformat.writes(make(master, "reference"), version=3))
 
 
 FILES = {"edited_cells": WORTH, "not_json": 0, "no_cells": 0, "old_format": FULL}
+FILES |= {f"odd_cell_{number}": None for number in range(4)}  # graded somehow, and nobody else is harmed

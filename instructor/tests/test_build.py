@@ -1,5 +1,6 @@
 """Masters and what is built from them; the guard on the files that anybody may read."""
 
+import json
 import subprocess
 from pathlib import Path
 

@@ -39,7 +39,9 @@ def points(results, name):
     return sum(row["points"] for row in record(results, name)["questions"].values())
 
 
-EXPECTED = {name: row[2] for name, row in hand_ins.ROWS.items() if row[2] is not None} | hand_ins.FILES
+EXPECTED = {name: row[2] for name, row in hand_ins.ROWS.items() if row[2] is not None} | {
+    name: points for name, points in hand_ins.FILES.items() if points is not None
+}
 HOSTILE = [name for name, row in hand_ins.ROWS.items() if row[2] is None]
 
 
