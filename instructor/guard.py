@@ -18,6 +18,7 @@ from instructor.master import read
 from instructor.verify import digest
 
 SHORTEST = 18  # letters and digits of a line
+WORDS = 4  # different words or numbers of a line
 RUN = 3  # so many lines of one secret in a row betray it even where each alone is known from the book
 TEXT = {
     ".html",
@@ -43,6 +44,11 @@ WORD = re.compile(r"\w{9,}")
 def squeeze(text):
     """Return the letters and digits of `text`: neither wrapping nor markup nor typographic quotes hide a line."""
     return re.sub(r"[\W_]+", "", text)
+
+
+def identifies(line):
+    """Return whether a line is long and varied enough that nobody writes it by chance."""
+    return len(squeeze(line)) >= SHORTEST and len(set(re.findall(r"\w+", line))) >= WORDS
 
 
 def strings(thing):
@@ -97,8 +103,8 @@ class Secrets:
                 for secret in cell.secrets:
                     # A paragraph may be one line; its sentences tell as much.
                     split = r"\n|(?<=[.:;?])[*_]* " if cell.kind == "markdown" else r"\n"
-                    lines = [squeeze(line) for line in re.split(split, secret)]
-                    lines = [line for line in lines if len(line) >= SHORTEST and line not in open_text]
+                    lines = [squeeze(line) for line in re.split(split, secret) if identifies(line)]
+                    lines = [line for line in lines if line not in open_text]
                     where = f"{master.name}: {cell.id}"
                     self.lines |= {line: where for line in lines if line not in known}
                     self.runs += [(squeeze(text), where) for text in _runs(secret) if squeeze(text) not in open_text]
