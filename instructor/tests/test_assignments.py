@@ -10,7 +10,6 @@ from instructor.bubblewrap import problem
 from instructor.master import read
 
 MASTERS = sorted(build.MASTERS.glob("*.md"))
-SLOWEST = 60
 
 
 @pytest.mark.parametrize("path", MASTERS, ids=lambda path: path.stem)
