@@ -24,15 +24,18 @@ METADATA = {
 SET_UP = """
 # Set-up: the book's library, or its wheel in the folder of this notebook. Nothing is installed or downloaded.
 import sys
+import tempfile
+import zipfile
 from pathlib import Path
 
 try:
     import gansde_lib
 except ImportError:
-    wheels = sorted(str(path.resolve()) for path in Path().glob("gansde_lib-*.whl"))
+    wheels = sorted(Path().glob("gansde_lib-*.whl"))
     if not wheels:
         raise ImportError("put gansde_lib-*.whl into the folder of this notebook, then run this cell again") from None
-    sys.path.insert(0, wheels[-1])
+    sys.path.insert(0, tempfile.mkdtemp(prefix="gansde-wheel-"))
+    zipfile.ZipFile(wheels[-1]).extractall(sys.path[0])
     import gansde_lib
 
 import numpy as np
