@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from instructor.marking import judge, plain
-from instructor.master import read
 
 from gansde_lib import plot
+from instructor.marking import judge, plain
+from instructor.master import read
 
 INSTRUCTOR = Path(__file__).parents[1]
 PAGES = sorted((INSTRUCTOR / "mistakes").glob("*.md"))
