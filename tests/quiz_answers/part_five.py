@@ -107,8 +107,8 @@ def best():
     def slowest(ridge):
         return float(phases.spectral_radius(phases.Site(1.0, 1.0, ridge=ridge), lr=(0.4, 0.1)))
 
-    best = scipy.optimize.minimize_scalar(slowest, bounds=(0.5, 12.0), method="bounded")
-    return best.fun
+    least = scipy.optimize.minimize_scalar(slowest, bounds=(0.5, 12.0), method="bounded")
+    return least.fun
 
 
 def past_the_lines():
