@@ -13,15 +13,15 @@ export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES := -1
 # The numbers of the book are those of the CPU; choose JAX_PLATFORMS=cuda to run them elsewhere.
 export JAX_PLATFORMS ?= cpu
 # No progress bars in built pages and test reports.
-html test notebooks: export GANSDE_PROGRESS = 0
+html test notebooks assignments: export GANSDE_PROGRESS = 0
 # Kernels that do not warn at every start, and leave no history outside the build.
 export IPYTHONDIR := $(CURDIR)/_build/ipython
 KERNEL := _build/ipython/profile_default/ipython_kernel_config.py
 
-.PHONY: help book html test lab notebooks bench lint lock clean
+.PHONY: help book html test lab notebooks assignments public instructor-pack bench lint lock clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
 book: html  ## build the book and serve it on 127.0.0.1 (PORT=8000)
 	@$(BIN)/python tools/serve.py _build/html $(PORT)
@@ -29,9 +29,11 @@ book: html  ## build the book and serve it on 127.0.0.1 (PORT=8000)
 # After a failure Sphinx would call the pages up to date, and the next build would pass: it has to read them again.
 html: $(STAMP) $(KERNEL)  ## build the book into _build/html; a warning is an error
 	$(BIN)/jupyter-book build --warningiserror --nitpick --keep-going . || { rm -rf _build/.doctrees; exit 1; }
+	$(if $(wildcard instructor),$(BIN)/python -m instructor.guard)
 
 test: html  ## run every test: library, doctests, notebooks, built pages in a browser
 	$(BIN)/python tools/chromium.py
+	$(if $(wildcard instructor),$(BIN)/python -m instructor.bubblewrap)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope -m "not alone" \
 		--cov=gansde_lib --cov-report=term --cov-fail-under=95
 	$(BIN)/python -m pytest -m alone tests
@@ -41,6 +43,18 @@ lab: $(STAMP) $(KERNEL)  ## open the chapters in JupyterLab
 
 notebooks: $(STAMP) $(KERNEL)  ## run the chapters in place and keep only their text outputs (NOTEBOOKS=book/gda.ipynb for one)
 	$(BIN)/python tools/notebooks.py $(or $(NOTEBOOKS),$(SOURCES))
+
+# The coursework's masters are in instructor/, which the public tree does not have.
+assignments: $(STAMP) $(KERNEL)  ## build students', solution and nbgrader notebooks from instructor/ (NAMES=games for one)
+	$(BIN)/python -m instructor.build $(NAMES)
+
+PUBLIC ?= _build/public
+public: $(STAMP)  ## write the committed tree without instructor/, checked for secrets, into a new folder (PUBLIC=_build/public)
+	$(BIN)/python -m instructor.trees public $(PUBLIC)
+
+PACK ?= _build/instructor.tar.gz
+instructor-pack: assignments  ## pack masters, grader, solution and nbgrader notebooks (PACK=_build/instructor.tar.gz)
+	$(BIN)/python -m instructor.trees pack $(PACK)
 
 bench: $(STAMP)  ## time the library and its peers on this machine (TOPICS="paths maps" for some), then the live figures (needs node)
 	$(BIN)/pip install --disable-pip-version-check --quiet -r benchmarks/requirements.txt -c <($(PINS) requirements.txt)

@@ -45,7 +45,8 @@ def test_contents_and_files_agree():
     assert len(listed) == len(set(listed))
     found = {path.relative_to(ROOT).with_suffix("").as_posix() for path in [*NOTEBOOKS, *(ROOT / "book").rglob("*.md")]}
     assert found == {name for name in listed if name.startswith("book/")}
-    assert [name for name in set(listed) - found if not (ROOT / f"{name}.md").is_file()] == []
+    others = [ROOT / name for name in set(listed) - found]
+    assert [path for path in others if not any(path.with_suffix(end).is_file() for end in (".md", ".ipynb"))] == []
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
