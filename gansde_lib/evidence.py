@@ -2,6 +2,7 @@
 
 A chapter calls `record` once for each claim that it measures. The record travels with the notebook's
 outputs; the build collects all of them into the evidence page, and the tests fail on a verdict other than "holds".
+A lab that repeats another work calls `replication`: its claim has several parts, and some of them may fail.
 """
 
 import html
@@ -112,3 +113,66 @@ def record(
         seed=seed,
         device=jax.devices()[0].platform,
     )
+
+
+@dataclass(frozen=True)
+class Replication:
+    """The headline claim of another work, taken apart into what was measured here."""
+
+    name: str
+    statement: str
+    source: str
+    parts: tuple
+    reason: str
+    test: str
+    seed: int | None
+    device: str
+
+    @property
+    def verdict(self):
+        """`"reproduced"` if all parts hold, `"not at this scale"` if none does, else `"reproduced in part"`."""
+        held = [part.verdict == "holds" for part in self.parts]
+        return "reproduced" if all(held) else "reproduced in part" if any(held) else "not at this scale"
+
+    def to_dict(self):
+        """Return the record, its parts and their verdicts as a JSON-ready dictionary."""
+        row = {key: value for key, value in vars(self).items() if key != "parts"}
+        return {**row, "parts": [part.to_dict() for part in self.parts], "verdict": self.verdict}
+
+    def __str__(self):
+        return "\n".join([f"{self.name}: {self.verdict}", *(f"  {part}" for part in self.parts)])
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        del include, exclude
+        text = str(self)
+        return {
+            MIME: self.to_dict(),
+            "text/html": f'<pre class="gansde-evidence">{html.escape(text)}</pre>',
+            "text/plain": text,
+        }
+
+
+def replication(name, *, statement, source, parts, reason, test, seed=None):
+    """Return the evidence for another work's claim; displayed as the last line of a cell it enters the evidence page.
+
+    Args:
+        name: unique within the book, words joined by hyphens.
+        statement: the claim of the work in one sentence, in our words.
+        source: the key of the work in the bibliography.
+        parts: what the claim comes down to in the lab's model, one record each; parts that fail are kept.
+        reason: why the verdict is what it is: what held, what did not, and in which regime.
+        test: the test that holds the verdict and flips it, as `tests/test_neighbours_wide.py::test_name`.
+        seed: the seed that the measurements started from.
+
+    Raises:
+        ValueError: without parts.
+
+    >>> half = record("half", statement="A half is a half.", predicted=0.5, measured=0.5, tolerance=1e-9,
+    ...               test="tests/test_evidence.py::test_verdicts")
+    >>> replication("halves", statement="Halves are halves.", source="derived", parts=[half], reason="By definition.",
+    ...             test="tests/test_evidence.py::test_replications").verdict
+    'reproduced'
+    """
+    if not parts:
+        raise ValueError("a replication needs parts, found none; for example parts=[record(...)]")
+    return Replication(name, statement, source, tuple(parts), reason, test, seed, jax.devices()[0].platform)

@@ -54,3 +54,21 @@ def test_a_record_travels_as_json_text_and_html():
 def test_refusals(changes, message):
     with pytest.raises(ValueError, match=message):
         make(**changes)
+
+
+def test_replications():
+    good, bad = make(), make(measured=2.0)
+    words = {"statement": "One is one.", "source": "derived", "reason": "None.", "test": "tests/test_evidence.py::test"}
+    verdicts = {
+        parts: evidence.replication("a-work", parts=parts, **words).verdict
+        for parts in [(good, good), (good, bad), (bad, bad)]
+    }
+    assert list(verdicts.values()) == ["reproduced", "reproduced in part", "not at this scale"]
+    row = evidence.replication("a-work", parts=[good, bad], seed=3, **words)
+    bundle = row._repr_mimebundle_()
+    assert json.loads(json.dumps(bundle[evidence.MIME])) == row.to_dict()
+    assert [part["verdict"] for part in row.to_dict()["parts"]] == ["holds", "fails"]
+    first, *lines = bundle["text/plain"].splitlines()
+    assert first == "a-work: reproduced in part" and lines == [f"  {good}", f"  {bad}"]
+    with pytest.raises(ValueError, match="needs parts"):
+        evidence.replication("a-work", parts=[], **words)
