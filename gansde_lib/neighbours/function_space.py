@@ -214,17 +214,10 @@ def replication(measured):
     """Return the evidence for resolution transfer from what `measure` returned."""
 
     def part(name, statement, relation, predicted, values, tolerance=0.0, test="resolutions_are_alike"):
-        values = np.asarray(values, float)
-        return evidence.record(
-            f"neighbour-function-space-{name}",
-            statement=statement,
-            relation=relation,
-            predicted=predicted,
-            measured=values.mean(),
-            uncertainty=np.nan_to_num(values.std(ddof=1) / len(values) ** 0.5),
-            tolerance=tolerance,
-            test=TEST + test,
-        )
+        error = np.nan_to_num(np.std(values, ddof=1) / len(values) ** 0.5)
+        spread = {"measured": np.mean(values), "uncertainty": error, "test": TEST + test, "seed": 1000}
+        claim = {"statement": statement, "relation": relation, "predicted": predicted, "tolerance": tolerance}
+        return evidence.record(f"neighbour-function-space-{name}", **claim, **spread)
 
     seen = abs(measured.low - 1).mean(0).argmax()
     tail = measured.tail[:, -1]
