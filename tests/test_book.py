@@ -6,7 +6,6 @@ import inspect
 import json
 import os
 import pkgutil
-import re
 import shutil
 import subprocess
 import sys
