@@ -143,13 +143,13 @@ def replication(measured):
                         uncertainty=value[1], relation=relation, tolerance=tolerance, **common)
         for name, text, bound, value, relation, tolerance in rows
     ]  # fmt: skip
-    keeps = "keeps" if parts[0].verdict == "holds" else "does not keep"
-    reason = (
-        f"AdaGrad {keeps} to the bound. The 1/T of the Adam-like rule did not show: at a constant rate it reaches a "
-        "plateau, at a falling one its gradients fall about as a root of T. What the work's 1/T counts, we do not know."
+    reason = f"AdaGrad {'keeps' if parts[0].verdict == 'holds' else 'does not keep'} to the bound. The 1/T of the "
+    reason += (
+        "Adam-like rule did not show: at a constant rate it reaches a plateau, at a falling one its gradients fall "
     )
+    reason += "about as a root of T. What the work's 1/T counts, we do not know."
     statement = (
-        "With noise of tail index alpha, AdaGrad over the air has mean squared gradients of order "
-        "ln T / T^(1 - 1/alpha), slower for heavier tails; an Adam-like rule reaches 1/T."
+        "With noise of tail index alpha, AdaGrad over the air has mean squared gradients of order ln T / T^(1 - "
     )
+    statement += "1/alpha), slower for heavier tails; an Adam-like rule reaches 1/T."
     return evidence.replication("neighbour-over-the-air", statement=statement, parts=parts, reason=reason, **common)
