@@ -17,7 +17,7 @@ from gansde_lib import _checks, evidence, simulate
 
 SOURCE, TEST = "li2023", "tests/test_neighbours_physics_informed.py::test_explicit_steps_at_these_rates_blow_up"
 RATES = {"sgd": (0.02, 0.1, 4.0), "implicit": (8.0, 100.0, 1e3), "adam": (0.03, 0.1)}
-STEPS = {"sgd": 3000, "implicit": 100, "adam": 6000}
+STEPS = {"sgd": 2000, "implicit": 100, "adam": 5000}
 
 
 class Trained(NamedTuple):
@@ -148,8 +148,8 @@ def replication(measured):
          implicit, np.log10(0.02), "<", 0.0),
         ("sgd", "Logarithm of that error over that of SGD at its best rate: below that of 0.05.",
          implicit - best["sgd"], np.log10(0.05), "<", 0.0),
-        ("adam", "Logarithm of that error over that of Adam at its best rate: below that of 2.",
-         implicit - best["adam"], np.log10(2), "<", 0.0),
+        ("adam", "Logarithm of the error of implicit steps over that of Adam, each at its best rate: below that of 2.",
+         final(measured, "implicit").min(1) - best["adam"], np.log10(2), "<", 0.0),
     ]  # fmt: skip
     common = {"source": SOURCE, "test": TEST, "seed": simulate.BOOK_SEED}
     with np.errstate(invalid="ignore"):
