@@ -1,7 +1,7 @@
 r"""A recurrent network taken apart by multipliers: states, pre-activations and weights are found in turns.
 
-The network :math:`z_t = W s_{t-1} + U x_t + b`, :math:`s_t = \tanh z_t`, :math:`\hat y = v \cdot s_T` shall remember its
-first input. ADMM treats both equations, at every t, as constraints. Its update rules are our reconstruction.
+The network :math:`z_t = W s_{t-1} + U x_t + b`, :math:`s_t = \tanh z_t`, :math:`\hat y = v \cdot s_T` shall remember
+its first input. ADMM treats both equations, at every t, as constraints. Its update rules are our reconstruction.
 """
 
 import functools
@@ -161,13 +161,13 @@ def span(ratios):
 
 
 def replication(measured):
-    """Return the evidence: what converges (residuals, split variables), what does not (the network), and beside Adam."""
+    """Return the evidence: what converges (residuals, split variables), and what does not (the network)."""
     rows = [
         ("residual", "Root mean square of the constraints' residuals after the last iteration: below 0.05.",
          measured.residuals[..., -1], 0.05, "<"),
         ("split", "Accuracy that the split variables reach on the sequences of training: above 0.95.",
          measured.split, 0.95, ">"),
-        ("span", "Decades over which the gains move the ratio of first to last gradient, less those of the multipliers.",
+        ("span", "Decades by which the gains move the ratio of first to last gradient, less those for the multipliers.",
          span(measured.gradient_ratio) - span(measured.dual_ratio), 6.0, ">"),
         ("network", "Accuracy of the network itself on fresh sequences: above 0.95.", measured.rollout, 0.95, ">"),
         ("adam", "That accuracy less the one after training by Adam: positive.",
