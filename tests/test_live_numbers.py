@@ -77,6 +77,7 @@ TOLERANCES |= {("modes", name): 1e-3 for name in ("real", "imaginary", "radius",
 
 # Where data contradict themselves the slope crosses kinks, and a step may fall on either side.
 TOLERANCES |= {("divided_descent", "ratio"): 5e-3}
+TOLERANCES |= {("eight_runs", "last"): 3e-3}  # under heavy-tailed kicks a rounding grows for a while
 
 
 def ends(control):
