@@ -29,8 +29,8 @@ class Measured(NamedTuple):
     """For the penalty and then each clip, and for each seed, shape (1 + clips, seeds) unless another is given.
 
     `ratio`, dual value over gradient norm and distance; `ring`, share of f's variation on the ring that has the
-    symmetry of the data; `bound` (clips, seeds), share of inner weights at the clip; `norm` (seeds,), mean |grad f|
-    with the penalty; `profile` (1 + deep clips, seeds, layers), log10 of the mean size of the dual value's gradient.
+    symmetry of the data; `bound` (clips, seeds), share of inner weights at the clip; `norm` (seeds,), mean norm of f's
+    gradient with the penalty; `profile` (1 + deep clips, seeds, layers), log10 of the size of the dual value's gradient.
     """
 
     ratio: np.ndarray
@@ -41,7 +41,7 @@ class Measured(NamedTuple):
 
 
 def pairs(key, shape):
-    """Return real points (*shape, 2), eight Gaussians on a ring, and generated ones, such points with noise added.
+    """Return real points, eight Gaussians on a ring, and generated ones, such points with noise, of shape (..., 2).
 
     >>> [part.shape for part in pairs(jax.random.key(0), (4, 3))]
     [(4, 3, 2), (4, 3, 2)]

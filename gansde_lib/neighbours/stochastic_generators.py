@@ -27,7 +27,7 @@ CENTRES = 1.5 * np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=-1)
 
 
 class Generator(NamedTuple):
-    """Parameters: `first` (1 + MOST, MOST), the weights of z and then of the noise, `shift`, `second`, `centre`."""
+    """The parameters a and M, transposed and together `first` (1 + MOST, MOST), and b, B, c."""
 
     first: jax.Array
     shift: jax.Array

@@ -27,7 +27,8 @@ WIDTHS = (2, 6, 8, 10, 12, 16, 32, 64)
 
 class Measured(NamedTuple):
     """For each width and run the last `error`, the `distance` of the target from the cone and the `updates` until the
-    error stays below 0.01; for the largest width the last |d|, `witness`, and the errors of the `linear` control."""
+    error stays below 0.01; for the largest width, `witness`, the last norm of d, and the last errors of the control
+    whose payoff is `linear` in d."""
 
     widths: tuple
     error: np.ndarray
