@@ -30,7 +30,7 @@ class Measured(NamedTuple):
 
     `ratio`, dual value over gradient norm and distance; `ring`, share of f's variation on the ring that has the
     symmetry of the data; `bound` (clips, seeds), share of inner weights at the clip; `norm` (seeds,), mean norm of f's
-    gradient with the penalty; `profile` (1 + deep clips, seeds, layers), log10 of the size of the dual value's gradient.
+    gradient with the penalty; `profile` (1 + deep clips, seeds, layers), log10 of the dual value's gradient.
     """
 
     ratio: np.ndarray
