@@ -27,7 +27,7 @@ SETTINGS = {
 REASONS = {
     True: "Both powers show for pools that are read many times, in d = 3 to 12, because training matches the pool's "
     "second moments. In a single pass the distance falls too, but with which power depends on the rates that "
-    "were tried: flatter and steeper ones came out, and the tolerance decides. Half the distance bounds total variation, which was not measured.",
+    "were tried, flatter or steeper: the tolerance decides. Half the distance bounds total variation, not measured.",
     False: "A larger pool does not bring training nearer to the truth, as must be if the discriminator misses "
     "products of coordinates; or there were too few runs to tell.",
 }
