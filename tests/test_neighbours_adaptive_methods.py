@@ -17,10 +17,10 @@ def verdicts(replication):
 
 def test_the_claim():
     """On few seeds the selected architecture has the gap, the other has none; without normalising neither has."""
-    few = {"key": simulate.key(1010), "seeds": 2, "fresh": 32}
+    few = {"key": simulate.key(1010), "seeds": 2, "fresh": 32, "steps": 2000}
     found = adaptive_methods.replication(adaptive_methods.measure(**few))
     assert found.verdict == "reproduced in part"
-    assert verdicts(found)["normalised"] == "holds" and verdicts(found)["any"] == "fails"
+    assert verdicts(found)["normalised"] == "holds" and verdicts(found)["any"] != "holds"
     broken = adaptive_methods.replication(adaptive_methods.measure(**few, normalised=False))
     assert broken.verdict == "not at this scale"
     assert verdicts(broken)["normalised"] == verdicts(broken)["ahead"] == "fails"
