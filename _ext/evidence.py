@@ -1,8 +1,8 @@
 """Collect what the chapters recorded through `gansde_lib.evidence` and show it where it was measured.
 
-A record reaches the build as an output of a cell with its own mime type. On the page that measured it a claim becomes
-a line and a replication of another work a block, which can both be linked to; `evidence_tables` lists them elsewhere, and
-`evidence.json` beside the pages holds all of them, in the order of the table of contents, for programs.
+A record reaches the build as an output of a cell with its own mime type. On the page that measured it a claim
+becomes a line and a replication of another work a block, which can both be linked to; `evidence_tables` lists them
+elsewhere, and `evidence.json` beside the pages holds all of them, in the order of the table of contents, for programs.
 """
 
 import json
@@ -60,7 +60,7 @@ def block(record):
 
 
 class EvidenceTable(SphinxDirective):
-    """The directives `{evidence-table}` (all records, or with `:page: book/gda` one chapter's) and `{replication-table}`."""
+    """The directives `{evidence-table}` and `{replication-table}`: all records, or one page's (`:page: book/gda`)."""
 
     option_spec = {"page": directives.unchanged}  # noqa: RUF012
 

@@ -60,7 +60,7 @@ def parts(record):
 
 
 def body(app, docname, rows):
-    """Yield the cells of all rows of a part: a claim is one row, a replication a row of its own and one for each part."""
+    """Yield the cells of a part of the book: of a claim one row, of a replication one and then one for each part."""
     for row in rows:
         first = [claim(app, docname, row), details(app, docname, row)]
         if "parts" not in row:

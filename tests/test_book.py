@@ -110,6 +110,14 @@ def test_evidence_names_tests_that_exist(evidence):
     assert missing == []
 
 
+def test_every_record_names_its_base_optimiser(evidence):
+    pages = yaml.safe_load((ROOT / "book" / "data" / "optimisers.yml").read_text())
+    listed = [(page, name) for page, rules in pages.items() for names in rules.values() for name in names]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == {(row["page"], row["name"]) for row in evidence}, "see book/data/optimisers.yml"
+    assert [row["name"] for row in evidence if not row["optimiser"]] == []
+
+
 def test_evidence_page_shows_every_record(book, evidence):
     html = (book / "book" / "evidence.html").read_text()
     for row in evidence:
@@ -155,10 +163,11 @@ parts: [{caption: I Toys, chapters: [{file: chapter}]}, {caption: Lists, chapter
 from gansde_lib import evidence
 NUMBER = 111
 def claim(name="toy", predicted=NUMBER):
-    return evidence.record(name, statement="A toy.", predicted=predicted, measured=NUMBER, tolerance=1, test="a::b")
+    numbers = {"predicted": predicted, "measured": NUMBER, "tolerance": 1}
+    return evidence.record(name, statement="A toy.", source="derived", test="a::b", **numbers)
 def work():
-    return evidence.replication("a-work", statement="Toys play.", source="derived", reason="Toys are small.", test="a::c",
-                                parts=[claim("right"), claim("wrong", 7)], seed=3)
+    words = {"statement": "Toys play.", "source": "derived", "reason": "Toys are small.", "test": "a::c"}
+    return evidence.replication("a-work", parts=[claim("right"), claim("wrong", 7)], seed=3, **words)
 """,
 }
 
