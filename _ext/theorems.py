@@ -32,9 +32,8 @@ class TheoremIndex(SphinxDirective):
     """The directive `{theorem-index}`."""
 
     def run(self):
-        """Leave a placeholder; titles of theorems bring formulas to the page."""
+        """Leave a placeholder and remember that this page needs it filled."""
         found(self.env, "pages")[self.env.docname] = True
-        self.env.get_domain("math").data["has_equations"][self.env.docname] = True
         return [theorem_index()]
 
 
@@ -89,6 +88,8 @@ def check(app, env):
     for label, own in links.items():
         if set(own) - LINKS:
             logger.warning("theorem %r: unknown links %s", label, sorted(set(own) - LINKS))
+    for page in found(env, "pages"):  # titles bring formulas, which Sphinx looks for before it is filled
+        env.get_domain("math").data["has_equations"][page] = True
     return sorted(found(env, "pages"))
 
 
@@ -116,7 +117,7 @@ def line(app, docname, page, theorem, own, records):
     label, kind, counter, title = theorem
     number = ".".join(map(str, app.env.toc_fignumbers[page][counter][label]))
     name = make_refnode(app.builder, docname, page, label, nodes.Text(f"{kind.title()} {number}"))
-    head = nodes.paragraph("", "", name, nodes.Text(" "), *(child.deepcopy() for child in title))
+    head = nodes.paragraph("", "", name, *(child.deepcopy() for child in title))
     where = make_refnode(app.builder, docname, page, "", nodes.Text(app.env.titles[page].astext()))
     functions = [function(app, docname, label, name) for name in own.get("functions", [])]
     measured = [recorded(app, docname, label, name, records) for name in own.get("evidence", [])]
