@@ -27,7 +27,8 @@ TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
 PARTS = {part["caption"]: [chapter["file"] for chapter in part["chapters"]] for part in TOC["parts"]}
 # The numbered parts of the book proper: "I Games", "II The SDE limit", ...
 CHAPTERS = [name for caption, names in PARTS.items() if re.match(r"[IVX]+ ", caption) for name in names]
-WITH_EVIDENCE = CHAPTERS + PARTS["Prerequisites"]
+# An opening page in plain Markdown measures nothing.
+WITH_EVIDENCE = [name for name in CHAPTERS + PARTS["Prerequisites"] if (ROOT / f"{name}.ipynb").exists()]
 NOTEBOOKS = sorted(path for path in (ROOT / "book").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
 MODULES = [module.name for module in pkgutil.iter_modules(gansde_lib.__path__) if not module.name.startswith("_")]
 

@@ -72,7 +72,7 @@ def test_a_toy_is_replicated(tmp_path, capsys):
 
 def test_failures_are_told_and_do_not_stop_the_others(tmp_path, capsys):
     bad = ["one('wrong', 2.0)", "1", "work('work', 1.0)", "one('new', 1.0)"]
-    stored = ["one('wrong', 1.0)", "one('gone', 1.0)", "work('work', 2.0)", ""]
+    stored = ["one('wrong', 1.0)", "one('gone', 1.0)", "work('work', 2.0, 2.0)", ""]
     paths = [write(tmp_path / "bad.ipynb", bad, stored=stored)]
     paths += [write(tmp_path / "stops.ipynb", ["1 / 0", "one('late', 1.0)"], stored=["", "one('late', 1.0)"])]
     paths += [write(tmp_path / "good.ipynb", ["one('good', 1.0)"], stored=["one('good', 1.0)"])]
@@ -83,6 +83,7 @@ def test_failures_are_told_and_do_not_stop_the_others(tmp_path, capsys):
         "bad: gone: was not recorded",
         "bad: work: reproduced, was not at this scale",
         "bad: work / part-0: 2 (fails) -> 1 (holds)",
+        "bad: work / part-1: was not recorded",
         "stops stopped: ZeroDivisionError: division by zero",
         "stops: late: was not recorded",
     ]
