@@ -103,13 +103,12 @@ def fill(app, doctree, docname):
             for theorem in found(app.env, "theorems").get(page, []):
                 cells = line(app, docname, page, theorem, links.get(theorem[0], {}), records)
                 parts.setdefault(part_of.get(page) or "All pages", []).append(cells)
-        columns = ("theorem", "functions", "evidence and tests", "figure")
-        placeholder.replace_self(
-            [
-                evidence_tables.table(columns, rows, f"{part}: {len(rows)}", nodes.make_id(f"theorems-{part}"))
-                for part, rows in parts.items()
-            ]
-        )
+        columns, tables = ("theorem", "functions", "evidence and tests", "figure"), []
+        for part, rows in parts.items():
+            title = f"{part}: {len(rows)} theorem{'s' * (len(rows) > 1)}"
+            tables.append(evidence_tables.table(columns, rows, title, nodes.make_id(f"theorems-{part}")))
+            tables[-1]["classes"].append("gansde-theorems")
+        placeholder.replace_self(tables)
 
 
 def line(app, docname, page, theorem, own, records):
