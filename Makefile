@@ -18,7 +18,7 @@ html test notebooks assignments: export GANSDE_PROGRESS = 0
 export IPYTHONDIR := $(CURDIR)/_build/ipython
 KERNEL := _build/ipython/profile_default/ipython_kernel_config.py
 
-.PHONY: help book html test lab notebooks assignments public instructor-pack bench lint lock clean
+.PHONY: help book html test lab notebooks replicate assignments public instructor-pack bench lint lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,10 @@ lab: $(STAMP) $(KERNEL)  ## open the chapters in JupyterLab
 
 notebooks: $(STAMP) $(KERNEL)  ## run the chapters in place and keep only their text outputs (NOTEBOOKS=book/gda.ipynb for one)
 	$(BIN)/python tools/notebooks.py $(or $(NOTEBOOKS),$(SOURCES))
+
+# On a GPU: make replicate JAX_PLATFORMS=cuda. With DATA=1 the stored studies in book/data are computed again as well.
+replicate: $(STAMP) $(KERNEL)  ## compute all evidence again, from nothing, and compare (NOTEBOOKS=book/gda.ipynb JOBS=2 DATA=1)
+	$(BIN)/python tools/replicate.py --jobs $(or $(JOBS),1) $(if $(DATA),--data) $(NOTEBOOKS)
 
 # The coursework's masters are in instructor/, which the public tree does not have.
 assignments: $(STAMP) $(KERNEL)  ## build students', solution and nbgrader notebooks from instructor/ (NAMES=games for one)

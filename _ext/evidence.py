@@ -1,23 +1,23 @@
-"""Collect what the chapters recorded through `gansde_lib.evidence` and print it as one computed table.
+"""Collect what the chapters recorded through `gansde_lib.evidence` and show it where it was measured.
 
-A record reaches the build as an output of a cell with its own mime type. On the chapter's page it becomes a
-line that can be linked to; `{evidence-table}` (with `:page: book/gda` for one chapter) lists all records in
-the order of the table of contents, and `evidence.json` beside the pages holds the same for programs.
+A record reaches the build as an output of a cell with its own mime type. On the page that measured it a claim
+becomes a line and a replication of another work a block, which can both be linked to; `evidence_tables` lists them
+elsewhere, and `evidence.json` beside the pages holds all of them, in the order of the table of contents, for programs.
 """
 
 import json
-import math
 from pathlib import Path
 
+import evidence_tables
+import yaml
 from docutils import nodes
 from docutils.parsers.rst import directives
+from evidence_tables import anchor, evidence_source, evidence_table
 from myst_nb.core.render import load_mime_renders
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
-from sphinx.util.nodes import make_refnode
 
 MIME = "application/vnd.gansde.evidence+json"
-COLUMNS = ("claim", "predicted", "measured", "tolerance", "verdict")
 logger = logging.getLogger(__name__)
 
 
@@ -33,28 +33,41 @@ class EvidenceMime:
             return None
         env, record = renderer.renderer.sphinx_env, data.content
         collected(env).setdefault(env.docname, []).append(record)
-        line = nodes.paragraph(classes=["gansde-evidence", f"gansde-{record['verdict']}"], ids=[anchor(record)])
-        line += nodes.strong(text="Evidence. ")
-        numbers = "Predicted {predicted}, measured {measured}, tolerance {tolerance}: ".format(**text(record))
-        line += nodes.Text(f"{record['statement']} {numbers}")
-        line += nodes.strong(text=record["verdict"])
-        line += nodes.Text(".")
-        return [line]
+        return [block(record) if "parts" in record else line(record)]
 
 
-class evidence_table(nodes.General, nodes.Element):
-    """Stands for the table until all pages have been read."""
+def line(record):
+    """Return the paragraph of a claim on the page that measured it."""
+    found = nodes.paragraph(classes=["gansde-evidence", f"gansde-{record['verdict']}"], ids=[anchor(record)])
+    found += nodes.strong(text="Evidence. ")
+    numbers = "Predicted {predicted}, measured {measured}, tolerance {tolerance}: ".format(
+        **evidence_tables.text(record)
+    )
+    found += nodes.Text(f"{record['statement']} {numbers}")
+    found += [nodes.strong(text=record["verdict"]), nodes.Text(".")]
+    return found
+
+
+def block(record):
+    """Return what a lab's page shows of a replication: the claim, its source, verdict and reason, and its parts."""
+    words = record["verdict"].replace(" ", "-")
+    found = nodes.container(classes=["gansde-replication", f"gansde-{words}"], ids=[anchor(record)])
+    claim = nodes.paragraph("", "", nodes.strong(text="Replication. "), nodes.Text(f"{record['statement']} ["))
+    claim += [evidence_source(record=record), nodes.Text("]: "), nodes.strong(text=record["verdict"])]
+    claim += nodes.Text(f". {record['reason']}")
+    found += [claim, evidence_tables.parts(record)]
+    return found
 
 
 class EvidenceTable(SphinxDirective):
-    """The directive `{evidence-table}`."""
+    """The directives `{evidence-table}` and `{replication-table}`: all records, or one page's (`:page: book/gda`)."""
 
     option_spec = {"page": directives.unchanged}  # noqa: RUF012
 
     def run(self):
         """Leave a placeholder and remember that this page needs it filled."""
         pages_with_tables(self.env).add(self.env.docname)
-        return [evidence_table(page=self.options.get("page"))]
+        return [evidence_table(kind=self.name, page=self.options.get("page"))]
 
 
 def collected(env):
@@ -78,109 +91,58 @@ def forget(app, env, docname):
 
 
 def in_reading_order(app):
-    """Return `(page, record)` pairs as the table of contents orders the pages."""
-    order = [app.config.root_doc, *reading_order(app.env, app.config.root_doc)]
-    by_page = collected(app.env)
-    return [(page, record) for page in order for record in by_page.get(page, [])]
+    """Return the records as the table of contents orders their pages, each with its page and base optimiser."""
+    order = [app.config.root_doc, *evidence_tables.reading_order(app.env, app.config.root_doc)]
+    by_page, rules = collected(app.env), optimisers(Path(app.srcdir, app.config.gansde_optimisers))
+    return [
+        {**record, "optimiser": rules.get(record["name"]), "page": page}
+        for page in order
+        for record in by_page.get(page, [])
+    ]
 
 
-def reading_order(env, page):
-    """Yield the pages below `page` depth first."""
-    for child in env.toctree_includes.get(page, []):
-        yield child
-        yield from reading_order(env, child)
+def optimisers(path):
+    """Return the base optimiser of each record by its name, from a file that lists the names by page and optimiser."""
+    pages = yaml.safe_load(path.read_text()) if path.is_file() else {}
+    return {name: rule for rules in pages.values() for rule, names in rules.items() for name in names}
 
 
 def check_and_write(app, env):
     """Warn of a name used twice; write the pages with tables again, since any chapter may have changed them."""
-    seen = {}
-    for page, record in in_reading_order(app):
-        if record["name"] in seen:
-            logger.warning("evidence %r is recorded in %s and again in %s", record["name"], seen[record["name"]], page)
-        seen[record["name"]] = page
+    seen, rows = {}, in_reading_order(app)
+    for row in rows:
+        name = row["name"]
+        if name in seen:
+            logger.warning("evidence %r is recorded in %s and again in %s", name, seen[name], row["page"])
+        seen[name] = row["page"]
     Path(app.outdir).mkdir(parents=True, exist_ok=True)
-    rows = [{**record, "page": page} for page, record in in_reading_order(app)]
     Path(app.outdir, "evidence.json").write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
     return sorted(pages_with_tables(env))
 
 
 def fill(app, doctree, docname):
-    """Replace the placeholders of a page by tables."""
+    """Replace the placeholders of a page by tables and by links into the bibliography."""
+    for placeholder in list(doctree.findall(evidence_source)):
+        placeholder.replace_self(evidence_tables.source(app, docname, placeholder["record"]))
     for placeholder in list(doctree.findall(evidence_table)):
-        wanted = placeholder["page"]
-        rows = [(page, record) for page, record in in_reading_order(app) if wanted in (None, page)]
-        empty = nodes.paragraph(text="Nothing is recorded yet.")
-        placeholder.replace_self(table(app, docname, rows) if rows else empty)
-
-
-def table(app, docname, rows):
-    """Return the table of `(page, record)` pairs as it stands on the page `docname`."""
-    group = nodes.tgroup("", *(nodes.colspec(colwidth=1) for _ in COLUMNS), cols=len(COLUMNS))
-    group += nodes.thead("", row(nodes.paragraph(text=column) for column in COLUMNS))
-    body = nodes.tbody()
-    for page, record in rows:
-        link = make_refnode(app.builder, docname, page, anchor(record), nodes.Text(record["name"]))
-        cells = {column: nodes.paragraph(text=words) for column, words in text(record).items()}
-        cells["claim"] = nodes.paragraph("", "", link, nodes.Text(f": {record['statement']} ["))
-        cells["claim"] += [source(app, docname, record), nodes.Text("]")]
-        body += row(cells[column] for column in COLUMNS)
-    group += body
-    return nodes.table("", group, classes=["gansde-evidence-table"])
-
-
-def source(app, docname, record):
-    """Return the source of a prediction: the word "derived", or a link into the bibliography."""
-    if record["source"] == "derived":
-        return nodes.Text("derived")
-    for work in app.env.get_domain("cite").citations if "cite" in app.env.domains else []:
-        if work.key == record["source"]:
-            author = "".join(str(name) for name in work.entry.persons["author"][0].rich_last_names)
-            name = nodes.Text(f"{author} {work.entry.fields['year']}")
-            return make_refnode(app.builder, docname, work.bibliography_key.docname, work.citation_id, name)
-    logger.warning("evidence %r: source %r is not in the bibliography", record["name"], record["source"])
-    return nodes.Text(record["source"])
-
-
-def row(cells):
-    """Return a table row of docutils nodes."""
-    return nodes.row("", *(nodes.entry("", cell) for cell in cells))
-
-
-def text(record):
-    """Return the printed form of a record's cells."""
-    relation = "" if record["relation"] == "=" else f"{record['relation']} "
-    return {
-        "predicted": f"{relation}{record['predicted']:.6g}",
-        "measured": with_error(record["measured"], record["uncertainty"]),
-        "tolerance": f"{record['tolerance']:.2g}",
-        "verdict": record["verdict"],
-    }
-
-
-def with_error(value, error):
-    """Return a value to as many digits as its standard error allows.
-
-    >>> with_error(0.0881617, 0.00035), with_error(2.0, 0.0)
-    ('0.08816 ± 0.00035', '2')
-    """
-    if not error > 0 or not math.isfinite(value):
-        return f"{value:.6g}"
-    decimals = max(0, 1 - math.floor(math.log10(error)))
-    return f"{value:.{decimals}f} ± {error:.{decimals}f}" if decimals < 8 else f"{value:.3g} ± {error:.2g}"
-
-
-def anchor(record):
-    """Return the id of the line that a record has on its chapter's page."""
-    return f"evidence-{record['name']}"
+        rows = [row for row in in_reading_order(app) if placeholder["page"] in (None, row["page"])]
+        if placeholder["kind"] == "replication-table":
+            found = evidence_tables.replications(app, docname, [row for row in rows if "parts" in row])
+        else:
+            found = evidence_tables.by_part(app, docname, rows)
+        placeholder.replace_self(found or [nodes.paragraph(text="Nothing is recorded yet.")])
 
 
 def setup(app):
     """Register the extension."""
     if EvidenceMime not in load_mime_renders():
         load_mime_renders().append(EvidenceMime)
+    app.add_config_value("gansde_optimisers", "book/data/optimisers.yml", "")
     app.add_node(evidence_table)
+    app.add_node(evidence_source)
     app.add_directive("evidence-table", EvidenceTable)
+    app.add_directive("replication-table", EvidenceTable)
     app.connect("env-purge-doc", forget)
     app.connect("env-updated", check_and_write)
     app.connect("doctree-resolved", fill)
-    return {"version": "1", "env_version": 1}
+    return {"version": "1", "env_version": 2}

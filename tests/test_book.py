@@ -6,6 +6,7 @@ import inspect
 import json
 import os
 import pkgutil
+import re
 import shutil
 import subprocess
 import sys
@@ -92,16 +93,32 @@ def evidence(book):
     return json.loads((book / "evidence.json").read_text())
 
 
+def plain(evidence):
+    """Return the records of single claims, without the replications of other works."""
+    return [row for row in evidence if "parts" not in row]
+
+
+def with_parts(evidence):
+    """Return all records, and after each replication the records of its parts."""
+    return [each for row in evidence for each in (row, *row.get("parts", []))]
+
+
 def test_all_evidence_holds(evidence):
-    assert {row["name"]: row["verdict"] for row in evidence if row["verdict"] != "holds"} == {}
+    assert {row["name"]: row["verdict"] for row in plain(evidence) if row["verdict"] != "holds"} == {}
     names = [row["name"] for row in evidence]
     assert len(names) == len(set(names))
     assert set(WITH_EVIDENCE) <= {row["page"] for row in evidence}
 
 
+def test_replications_have_a_verdict_and_a_reason(evidence):
+    works = [row for row in evidence if "parts" in row]
+    assert {row["verdict"] for row in works} <= {"reproduced", "reproduced in part", "not at this scale"}
+    assert [row["name"] for row in works if not row["reason"].strip() or row["source"] == "derived"] == []
+
+
 def test_evidence_names_tests_that_exist(evidence):
     missing = []
-    for row in evidence:
+    for row in with_parts(evidence):
         path, _, function = row["test"].partition("::")
         tree = ast.parse((ROOT / path).read_text()) if (ROOT / path).is_file() else ast.Module([], [])
         defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
@@ -110,12 +127,23 @@ def test_evidence_names_tests_that_exist(evidence):
     assert missing == []
 
 
+def test_every_record_names_its_base_optimiser(evidence):
+    pages = yaml.safe_load((ROOT / "book" / "data" / "optimisers.yml").read_text())
+    listed = [(page, name) for page, rules in pages.items() for names in rules.values() for name in names]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == {(row["page"], row["name"]) for row in evidence}, "see book/data/optimisers.yml"
+    assert [row["name"] for row in evidence if not row["optimiser"]] == []
+
+
 def test_evidence_page_shows_every_record(book, evidence):
     html = (book / "book" / "evidence.html").read_text()
     for row in evidence:
         page = row["page"].removeprefix("book/")
         assert f'href="{page}.html#evidence-{row["name"]}"' in html
         assert f'id="evidence-{row["name"]}"' in (book / f"{row['page']}.html").read_text()
+    # The parts of a replication have rows of their own, and each work one more in the short table.
+    works = [row for row in evidence if "parts" in row]
+    assert len(re.findall(r"<tr\b(?:(?!</tr>).)*<td", html, re.S)) == len(with_parts(evidence)) + len(works)
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -139,16 +167,24 @@ sphinx:
   config:
     gansde_sources: ["toy/*.py"]
 """.replace("EXT", str(ROOT / "_ext")),
-    "_toc.yml": "format: jb-book\nroot: index\nchapters: [{file: chapter}, {file: list}]\n",
+    "_toc.yml": """
+format: jb-book
+root: index
+parts: [{caption: I Toys, chapters: [{file: chapter}]}, {caption: Lists, chapters: [{file: list}, {file: works}]}]
+""",
     "index.md": "# Toy\n",
     "list.md": "# List\n\n```{evidence-table}\n```\n",
+    "works.md": "# Works\n\n```{replication-table}\n```\n",
+    "book/data/optimisers.yml": "chapter: {alternating: [toy]}\n",
     "toy/__init__.py": """
+from gansde_lib import evidence
 NUMBER = 111
-class Record:
-    def _repr_mimebundle_(self, include=None, exclude=None):
-        row = dict(name="toy", statement="A toy.", predicted=NUMBER, measured=NUMBER, uncertainty=0, tolerance=1,
-                   relation="=", source="derived", test="", seed=None, device="cpu", verdict="holds")
-        return {"application/vnd.gansde.evidence+json": row, "text/plain": "toy"}
+def claim(name="toy", predicted=NUMBER):
+    numbers = {"predicted": predicted, "measured": NUMBER, "tolerance": 1}
+    return evidence.record(name, statement="A toy.", source="derived", test="a::b", **numbers)
+def work():
+    words = {"statement": "Toys play.", "source": "derived", "reason": "Toys are small.", "test": "a::c"}
+    return evidence.replication("a-work", parts=[claim("right"), claim("wrong", 7)], seed=3, **words)
 """,
 }
 
@@ -157,7 +193,7 @@ def build(folder):
     """Build a book and return what the build printed."""
     program = Path(sys.executable).with_name("jupyter-book")
     command = [str(program), "build", "-W", "-n", "--keep-going", str(folder)]
-    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    environment = {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return done.stdout + done.stderr
@@ -165,10 +201,10 @@ def build(folder):
 
 def test_an_edit_of_the_library_never_publishes_an_old_number(tmp_path):
     for name, text in BOOK.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_text(text)
-    code = "import toy\nprint('number', toy.NUMBER)\ntoy.Record()"
-    cells = [nbformat.v4.new_markdown_cell("# Chapter"), nbformat.v4.new_code_cell(code)]
+    code = "import toy\nprint('number', toy.NUMBER)\ntoy.claim()"
+    cells = [nbformat.v4.new_markdown_cell("# Chapter"), *map(nbformat.v4.new_code_cell, (code, "toy.work()"))]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=notebooks.METADATA), tmp_path / "chapter.ipynb")
     html = tmp_path / "_build" / "html"
 
@@ -180,17 +216,36 @@ def test_an_edit_of_the_library_never_publishes_an_old_number(tmp_path):
     assert "number 222" in (html / "chapter.html").read_text()
     assert "111" not in (html / "list.html").read_text()
     assert "222" in (html / "list.html").read_text()
-    assert json.loads((html / "evidence.json").read_text())[0]["measured"] == 222
+    rows = json.loads((html / "evidence.json").read_text())
+    assert [row["measured"] for row in with_parts(rows) if "parts" not in row] == [222] * 3
+    assert [(row["optimiser"], row["page"]) for row in rows] == [("alternating", "chapter"), (None, "chapter")]
+    assert_replications_are_shown(html)
     assert len(list((tmp_path / "_build").glob(".jupyter_cache-*"))) == 1
 
     unchanged = build(tmp_path)
     assert "Executed notebook" not in unchanged and "number 222" in (html / "chapter.html").read_text()
 
     twice = nbformat.read(tmp_path / "chapter.ipynb", as_version=4)
-    twice.cells.append(nbformat.v4.new_code_cell("toy.Record()"))
+    twice.cells.append(nbformat.v4.new_code_cell("toy.claim()"))
     nbformat.write(twice, tmp_path / "chapter.ipynb")
     with pytest.raises(AssertionError, match="recorded in chapter and again in chapter"):
         build(tmp_path)
+
+
+def assert_replications_are_shown(html):
+    """Check the toy book's pages for its claim, and for its work of which one part of two holds."""
+    listed, works, chapter = (plain_text(html / f"{name}.html") for name in ("list", "works", "chapter"))
+    assert "I Toys: 1 claim, 1 hold; 1 work, 1 reproduced in part (1 of 2 measurements hold)" in listed
+    assert "Chapter; a::b; alternating; no seed; CPU" in listed
+    assert "Chapter; a::c; optimiser not stated; seed 3; CPU" in listed
+    assert "a-work: Toys play. [derived] 1 of 2 reproduced in part Toys are small." in works
+    assert "Replication. Toys play. [derived]: reproduced in part. Toys are small." in chapter
+    assert "A toy. 7 222 1 fails" in chapter and "A toy. 7 222 1 fails" in listed
+
+
+def plain_text(path):
+    """Return the text of a built page without its tags, each white space as one blank."""
+    return " ".join(re.sub(r"<[^>]*>", "", path.read_text()).split())
 
 
 def test_a_book_with_an_undescribed_picture_is_not_built(tmp_path):

@@ -29,17 +29,22 @@ def strip(notebook):
     return notebook
 
 
-def run(path):
-    """Execute the notebook at `path` in its own folder and write it back, stripped."""
-    notebook = nbformat.read(path, as_version=4)
+def execute(notebook, folder):
+    """Execute a notebook in place, with `folder` as its working directory."""
     NotebookClient(
         notebook,
         timeout=600,
         kernel_name="python3",
         record_timing=False,
         coalesce_streams=True,
-        resources={"metadata": {"path": str(path.parent)}},
+        resources={"metadata": {"path": str(folder)}},
     ).execute()
+
+
+def run(path):
+    """Execute the notebook at `path` in its own folder and write it back, stripped."""
+    notebook = nbformat.read(path, as_version=4)
+    execute(notebook, path.parent)
     nbformat.write(strip(notebook), path)
 
 
