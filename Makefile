@@ -19,6 +19,7 @@ export IPYTHONDIR := $(CURDIR)/_build/ipython
 KERNEL := _build/ipython/profile_default/ipython_kernel_config.py
 
 .PHONY: help book html test lab notebooks assignments public instructor-pack bench lint lock clean
+.PHONY: formats offline notebooks-zip epub pdf
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -37,6 +38,23 @@ test: html  ## run every test: library, doctests, notebooks, built pages in a br
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope -m "not alone" \
 		--cov=gansde_lib --cov-report=term --cov-fail-under=95
 	$(BIN)/python -m pytest -m alone tests
+
+# Other formats read the built pages and land in _build/formats/.
+formats: offline notebooks-zip epub pdf  ## make all of the next four from the built pages
+
+offline: html  ## zip the pages, to be read from a folder without a network
+	$(BIN)/python -m tools.formats offline
+
+notebooks-zip: html  ## zip the notebooks in plain Markdown, which any notebook program shows
+	$(BIN)/python -m tools.formats notebooks
+
+epub: html  ## the book as EPUB 3 with MathML (needs Chromium)
+	$(BIN)/python tools/chromium.py
+	$(BIN)/python -m tools.formats epub
+
+pdf: html  ## the book as one PDF (needs Chromium)
+	$(BIN)/python tools/chromium.py
+	$(BIN)/python -m tools.formats pdf
 
 lab: $(STAMP) $(KERNEL)  ## open the chapters in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=book $(if $(filter 0,$(shell id -u)),--allow-root)
