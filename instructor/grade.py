@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import os
 import re
+import signal
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
@@ -63,8 +64,9 @@ def digest(*texts):
 
 
 def prepare(path):
-    """Read the master once in each process of the pool."""
+    """Read the master once in each process of the pool; at an interrupt the process ends without a word."""
     global _checker
+    signal.signal(signal.SIGINT, lambda *_: os._exit(1))
     _checker = attempt.Checker(read(path))
 
 
@@ -146,17 +148,21 @@ def main(arguments=None):
     if not options.no_sandbox and (found := problem()):
         sys.exit(f"{found}. {HELP}")
     limits = replace(Limits(), cell=options.cell_limit, total=options.total_limit, memory=int(options.memory * 1e9))
-    failed = grade(
-        options.name,
-        options.folder,
-        options.out,
-        options.jobs,
-        limits,
-        not options.no_sandbox,
-        options.seed,
-        options.masters,
-        options.roster,
-    )
+    try:
+        failed = grade(
+            options.name,
+            options.folder,
+            options.out,
+            options.jobs,
+            limits,
+            not options.no_sandbox,
+            options.seed,
+            options.masters,
+            options.roster,
+        )
+    except KeyboardInterrupt:
+        done = len([*(options.out / "students").glob("*.json")])
+        sys.exit(f"Interrupted with {done} hand-ins graded. The same command goes on with the others.")
     for student, reason in failed.items():
         print(f"{student} was not graded: {reason}", file=sys.stderr)
     print(f"Grades: {options.out / 'grades.csv'}; feedback: {options.out / 'feedback'}")

@@ -33,7 +33,7 @@ def write(name, file):
     from importlib.metadata import version
 
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
-        line = [sys.executable, ROOT / "tools" / "wheel.py", folder]
+        line = [sys.executable, ROOT / "tools" / "library_wheel.py", folder]
         subprocess.run(line, check=True, stdout=subprocess.DEVNULL)
         library = next(Path(folder).glob("*.whl"))
         entries = {

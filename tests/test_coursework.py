@@ -7,9 +7,9 @@ import shutil
 import subprocess
 import sys
 
+import library_wheel
 import nbformat
 import pytest
-import wheel
 import yaml
 
 import gansde_lib
@@ -44,7 +44,7 @@ def test_contents_list_every_assignment():
 def folder(tmp_path_factory):
     """Return a folder that holds the wheel and every assignment."""
     folder = tmp_path_factory.mktemp("student")
-    wheel.build(folder)
+    library_wheel.build(folder)
     for path in ASSIGNMENTS:
         shutil.copy(path, folder)
     return folder

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from conftest import ROOT
-from tools import public
+from tools import public_repository as public
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 MAKEFILE = (ROOT / "Makefile").read_text()

@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT
 from tools import plain_labels, plain_notebooks
 from tools.plain_markdown import Plain
-from tools.public import Public
+from tools.public_repository import Public
 
 # What only MyST understands, and what a conversion might leave behind.
 MYST = re.compile(r"\{[a-z:]+\}`|^\s*(:{3,}|`{3,}\{)|^:[\w-]+:|^\([\w-]+\)=|\x00|\$\$ *\([\w-]+\)|\]\(\)", re.MULTILINE)

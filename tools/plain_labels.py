@@ -47,13 +47,11 @@ def read(name, text):
     return found
 
 
-def labels(folder):
-    """Return the labels of all built pages under `folder`."""
+def labels(folder, names):
+    """Return the labels of the built pages of these names under `folder`."""
     found = {}
-    for path in sorted(Path(folder).rglob("*.html")):
-        if path.relative_to(folder).parts[0] != "_static":
-            name = path.relative_to(folder).with_suffix("").as_posix()
-            found |= read(name, path.read_text())
+    for name in names:
+        found |= read(name, Path(folder, f"{name}.html").read_text())
     return found
 
 

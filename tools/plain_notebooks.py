@@ -15,7 +15,9 @@ import nbformat
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT)] * (str(ROOT) not in sys.path)
 
-from tools import plain_labels, public, wheel  # noqa: E402 (found on the path that was just set)
+from tools import library_wheel, plain_labels  # noqa: E402 (found on the path that was just set)
+from tools import public_repository as public  # noqa: E402
+from tools.formats.articles import reading_order  # noqa: E402
 from tools.plain_markdown import Plain  # noqa: E402
 
 FOLDERS = ("book", "assignments")
@@ -93,7 +95,10 @@ def write(folder, site=None, html=ROOT / "_build" / "html", root=ROOT):
     if not (html / "index.html").is_file():
         raise FileNotFoundError(f"{html}/index.html is not built; run: make html")
     site = site or public.public(root / "_config.yml")
-    labels, works = plain_labels.labels(html), plain_labels.Works(root / "references.bib")
+    labels, works = (
+        plain_labels.labels(html, [name for name, _ in reading_order(root / "_toc.yml")]),
+        plain_labels.Works(root / "references.bib"),
+    )
     names, base, jax = sources(root), site.pages if site else "", pinned("jax", root)
     files = {name.as_posix() for name in names}
     for name in names:
@@ -105,7 +110,7 @@ def write(folder, site=None, html=ROOT / "_build" / "html", root=ROOT):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(made, folder / name)
     shutil.copytree(root / "book" / "data", folder / "book" / "data", dirs_exist_ok=True)
-    built = wheel.build(folder)
+    built = library_wheel.build(folder)
     shutil.copy(built, folder / "assignments")  # their own set-up looks only beside them
     for name in ("LICENSE", "LICENSE-text"):
         shutil.copy(root / name, folder)

@@ -6,7 +6,7 @@ import time
 
 import yaml
 
-from tools import public
+from tools import public_repository as public
 from tools.formats import articles, epub, pdf, zips
 
 FOLDER = articles.ROOT / "_build" / "formats"

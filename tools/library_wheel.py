@@ -1,4 +1,7 @@
-"""Build the library's wheel: `python tools/wheel.py FOLDER`. It holds only Python, so it runs without installation."""
+"""Build the library's wheel: `python tools/library_wheel.py FOLDER`.
+
+It holds only Python, so it runs without installation.
+"""
 
 import os
 import shutil

@@ -14,7 +14,8 @@ def build(app, _config):
     sources = [root / "pyproject.toml", *(root / "gansde_lib").rglob("*.*")]
     newest = max(path.stat().st_mtime for path in sources if "__pycache__" not in path.parts)
     if not any(path.stat().st_mtime >= newest for path in folder.glob("*.whl")):
-        subprocess.run([sys.executable, root / "tools" / "wheel.py", folder], check=True, stdout=subprocess.DEVNULL)
+        program = root / "tools" / "library_wheel.py"
+        subprocess.run([sys.executable, program, folder], check=True, stdout=subprocess.DEVNULL)
 
 
 def setup(app):
