@@ -64,8 +64,8 @@ links: $(STAMP) $(KERNEL)  ## ask every page that the book links to whether it i
 
 # What the workflows of .github/ call: each pushes a folder as a branch of one commit to the remote `origin`.
 PULL ?= 0
-publish: plain  ## push the pages (with the formats that are made), the plain notebooks and the kernel's environment
-	mkdir -p _build/html/formats && cp _build/formats/*.zip _build/formats/*.epub _build/formats/*.pdf _build/html/formats/ || true
+publish: plain  ## push the pages, the plain notebooks and the kernel's environment, each as a branch
+	touch _build/html/.nojekyll
 	rm -rf _build/environment && mkdir _build/environment
 	git archive HEAD binder gansde_lib pyproject.toml LICENSE | tar -x -C _build/environment
 	$(BIN)/python tools/branch.py _build/html gh-pages --keep pr-preview

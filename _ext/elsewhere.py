@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "tools"))
 
-import public_repository as public  # (found on the path that was just set)
+import public_repository as public  # found on the path that was just set
 
 
 def buttons(site, page):
