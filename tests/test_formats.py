@@ -60,6 +60,15 @@ def test_an_article_keeps_its_words_and_loses_its_machinery(few):
         assert "var(" not in picture
 
 
+def test_forms_and_folds_become_plain_blocks():
+    quiz = '<fieldset><legend>1.</legend><label><input>a</label><button>Check</button><div role="status"></div>'
+    fold = "<details><summary>Answer</summary><p hidden>Because.</p></details></fieldset>"
+    code = '<details class="admonition hide above-input"><pre>plot()</pre></details>'
+    article = articles.read(f'<article class="bd-article"><h1>A</h1>{quiz}{fold}{code}</article>', "book/a")
+    assert article.body.select("button, input, fieldset, legend, label, details, summary, [role], [hidden]") == []
+    assert article.body.get_text(" ") == "A 1. a Answer Because."
+
+
 def test_links_lead_to_pages_that_are_there(few):
     found = few()
     articles.relink(found, epub.place)
