@@ -38,6 +38,7 @@ def convert(formulas, mathjax, work):
         page.evaluate("() => MathJax.startup.promise")
         found = page.evaluate(CONVERT, [list(entry) for entry in formulas])
         browser.close()
+    blank.unlink()
     for (tex, _), mathml in zip(formulas, found, strict=True):
         if "<merror" in mathml:
             raise ValueError(f"MathJax does not understand {tex!r}")
