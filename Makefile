@@ -62,14 +62,14 @@ plain: html  ## write the notebooks in plain Markdown into _build/plain, as Cola
 links: $(STAMP) $(KERNEL)  ## ask every page that the book links to whether it is still there (needs the network)
 	$(BIN)/jupyter-book build --builder linkcheck --keep-going .
 
-# What the workflows of .github/ call: each pushes a folder as a branch of one commit to the remote `origin`.
+# What the workflows of .github/ call: each pushes a folder as a branch to the remote `origin`.
 PULL ?= 0
 publish: plain  ## push the pages, the plain notebooks and the kernel's environment, each as a branch
 	touch _build/html/.nojekyll
 	rm -rf _build/environment && mkdir _build/environment
 	git archive HEAD binder gansde_lib pyproject.toml LICENSE | tar -x -C _build/environment
 	$(BIN)/python tools/branch.py _build/html gh-pages --keep pr-preview
-	$(BIN)/python tools/branch.py _build/plain notebooks
+	$(BIN)/python tools/branch.py _build/plain notebooks --history
 	$(BIN)/python tools/branch.py _build/environment binder
 
 preview: html  ## push the pages of a pull request beside the published ones (PULL=7)

@@ -83,7 +83,7 @@ def test_every_workflow_is_there():
 
 def test_the_branches_that_are_published_are_those_that_the_links_name():
     for name in (SITE.notebooks, SITE.environment):
-        assert re.search(rf"tools/branch\.py \S+ {name}$", MAKEFILE, re.MULTILINE)
+        assert re.search(rf"tools/branch\.py \S+ {name}( --history)?$", MAKEFILE, re.MULTILINE)
 
 
 def test_the_erratum_form_asks_where_what_and_why():
@@ -162,4 +162,8 @@ def test_a_folder_becomes_a_branch_of_one_commit(tmp_path):
     assert branch.push(None, "gh-pages", at="pr-preview/7", root=work)
     assert files() == ["new.html"]
     assert git("rev-list", "--count", "gh-pages", at=remote) == "1"
+    assert branch.push(folder, "notebooks", history=True, root=work)
+    (folder / "more.html").write_text("two")
+    assert branch.push(folder, "notebooks", history=True, root=work)
+    assert git("rev-list", "--count", "notebooks", at=remote) == "2", "nbgitpuller merges what has one past"
     assert git("status", "--porcelain", at=work) == "", "the working tree is as it was"

@@ -1,8 +1,10 @@
-"""Push a folder as a branch of one commit: `python tools/branch.py FOLDER BRANCH [--at PLACE] [--keep PLACE]`.
+"""Push a folder as a branch: `python tools/branch.py FOLDER BRANCH [--at PLACE] [--keep PLACE] [--history]`.
 
-The branch holds the folder and nothing of the past, so that it never grows. `--at` replaces only what is at one place
-of the branch, `--keep` leaves one place as it was, `--removed` (in place of a folder) empties the place. Nothing is
-pushed where nothing changed, so that what is built from a branch is not built again.
+The branch is one commit that holds the folder and nothing of the past, so that it never grows; with `--history` the
+commit follows those before, as nbgitpuller needs it, which merges into copies that students have changed. `--at`
+replaces only what is at one place of the branch, `--keep` leaves one place as it was, `--removed` (in place of a
+folder) empties the place. Nothing is pushed where nothing changed, so that what is built from a branch is not built
+again.
 """
 
 import argparse
@@ -37,7 +39,7 @@ class Git:
         return self("write-tree", index="folder")
 
 
-def push(folder, branch, at="", keep="", root=".", remote="origin"):
+def push(folder, branch, at="", keep="", history=False, root=".", remote="origin"):
     """Push `folder` (None for nothing) as `branch` of `remote`; return whether there was anything to push."""
     with tempfile.TemporaryDirectory() as scratch:
         git = Git(Path(root).resolve(), scratch)
@@ -54,8 +56,10 @@ def push(folder, branch, at="", keep="", root=".", remote="origin"):
         after = git("write-tree")
         if before and git("rev-parse", f"{before}^{{tree}}") == after:
             return False
-        commit = git("commit-tree", after, "-m", f"Made from {git('rev-parse', 'HEAD')}")
-        git("push", "--quiet", "--force", remote, f"{commit}:refs/heads/{branch}")
+        parents = ["-p", before] if history and before else []
+        commit = git("commit-tree", after, *parents, "-m", f"Made from {git('rev-parse', 'HEAD')}")
+        force = [] if history else ["--force"]
+        git("push", "--quiet", *force, remote, f"{commit}:refs/heads/{branch}")
         return True
 
 
@@ -66,8 +70,9 @@ if __name__ == "__main__":
     parser.add_argument("--at", default="")
     parser.add_argument("--keep", default="")
     parser.add_argument("--removed", action="store_true")
+    parser.add_argument("--history", action="store_true")
     options = parser.parse_args()
     if bool(options.folder) == options.removed:
         parser.error("give a folder, or --removed")
-    changed = push(options.folder, options.branch, options.at, options.keep)
+    changed = push(options.folder, options.branch, options.at, options.keep, options.history)
     print(f"{options.branch}: {'pushed' if changed else 'nothing has changed'}")
