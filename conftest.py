@@ -12,9 +12,13 @@ from playwright.sync_api import sync_playwright
 from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parent
+pytest_plugins = ["pytester"]
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "_ext")]
 
 import chromium  # noqa: E402 (found on the path that was just set)
+import replay  # noqa: E402
+
+replay.use(ROOT)
 
 # Notebooks keep text only; pictures, HTML and widgets are looked at in the built pages. An evidence record
 # is compared by its line of text.

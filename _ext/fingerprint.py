@@ -9,6 +9,8 @@ import hashlib
 import shutil
 from pathlib import Path
 
+SOURCES = ["gansde_lib/**/*.py", "gansde_lib/**/*.h", "gansde_lib/**/*.js", "requirements.txt"]
+
 
 def fingerprint(root, patterns):
     """Return a short SHA-256 over the names and contents of the files under `root` that match `patterns`."""
@@ -32,9 +34,7 @@ def choose_cache(app, config):
 
 def setup(app):
     """Register the extension."""
-    app.add_config_value(
-        "gansde_sources", ["gansde_lib/**/*.py", "gansde_lib/**/*.h", "gansde_lib/**/*.js", "requirements.txt"], ""
-    )
+    app.add_config_value("gansde_sources", SOURCES, "")
     app.add_config_value("gansde_fingerprint", "", "env")
     app.connect("config-inited", choose_cache)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

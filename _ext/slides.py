@@ -1,6 +1,6 @@
 """Lecture slides: a chapter's statements, figures and evidence, one to a screen, from the page that was just built.
 
-`slides/NAME.html` is made for each chapter of the numbered parts. Live figures stay alive there, since they are the
+`slides/NAME.html` is made for each chapter of parts I to V. Live figures stay alive there, since they are the
 page's own elements; the arrow keys and Page Up and Down turn the slides, and printing gives one to a sheet.
 """
 
@@ -41,9 +41,9 @@ addEventListener("keydown", event => {
 
 
 def chapters(root):
-    """Return the pages of the numbered parts of the table of contents ("I Games", "II The SDE limit", ...)."""
+    """Return the chapters, the pages of the parts "I Games" to "V Kernel discriminators"."""
     parts = yaml.safe_load((Path(root) / "_toc.yml").read_text()).get("parts", [])
-    return [page["file"] for part in parts if re.match("[IVX]+ ", part["caption"]) for page in part["chapters"]]
+    return [page["file"] for part in parts if re.match("(I{1,3}|IV|V) ", part["caption"]) for page in part["chapters"]]
 
 
 def slides(article):

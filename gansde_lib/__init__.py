@@ -2,7 +2,7 @@
 
 Modules carry the names of the chapters that explain them: `games`, `gda`, `neural`, `noise`, `sde`, `invariant`,
 `fdr`, `schedule`, `kernel_gan`, `phases`, `critical`.
-Four more serve all chapters: `simulate`, `plot`, `evidence` and `live`.
+Four more serve all chapters: `simulate`, `plot`, `evidence` and `live`; `neighbours` holds the models of the labs.
 """
 
 import importlib
@@ -21,6 +21,7 @@ __all__ = [
     "invariant",
     "kernel_gan",
     "live",
+    "neighbours",
     "neural",
     "noise",
     "phases",

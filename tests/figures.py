@@ -39,6 +39,7 @@ CHAPTERS = (
     "phases",
     "critical",
     "live_figures",
+    *(f"neighbours/{path.stem}" for path in sorted((ROOT / "book" / "neighbours").glob("*.ipynb"))),
 )
 
 

@@ -6,7 +6,6 @@ import inspect
 import json
 import os
 import pkgutil
-import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import chromium
 import nbformat
 import notebooks
 import pytest
+import slides
 import vendored
 import yaml
 
@@ -25,9 +25,9 @@ from conftest import ROOT
 
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
 PARTS = {part["caption"]: [chapter["file"] for chapter in part["chapters"]] for part in TOC["parts"]}
-# The numbered parts of the book proper: "I Games", "II The SDE limit", ...
-CHAPTERS = [name for caption, names in PARTS.items() if re.match(r"[IVX]+ ", caption) for name in names]
-WITH_EVIDENCE = CHAPTERS + PARTS["Prerequisites"]
+CHAPTERS = slides.chapters(ROOT)
+LABS = PARTS["VI Neighbours"][1:]
+WITH_EVIDENCE = CHAPTERS + LABS + PARTS["Prerequisites"]
 NOTEBOOKS = sorted(path for path in (ROOT / "book").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
 MODULES = [module.name for module in pkgutil.iter_modules(gansde_lib.__path__) if not module.name.startswith("_")]
 
@@ -67,6 +67,22 @@ def test_chapter_has_its_parts(name):
     assert "{prf:proof}" in text
     headings = [line.lstrip("# ").lower() for line in text.splitlines() if line.startswith("## ")]
     for wanted in ("in your own training loop", "exercises", "not say"):
+        assert any(wanted in heading for heading in headings), f"no section '... {wanted} ...' among {headings}"
+
+
+def test_a_lab_is_a_page_a_module_and_tests():
+    labs = {name.removeprefix("book/neighbours/") for name in LABS}
+    modules = {path.stem for path in (ROOT / "gansde_lib" / "neighbours").glob("[!_]*.py")}
+    tests = {path.stem.removeprefix("test_neighbours_") for path in (ROOT / "tests").glob("test_neighbours_*.py")}
+    assert labs == modules == tests and len(labs) == 15
+
+
+@pytest.mark.parametrize("name", LABS)
+def test_lab_has_its_parts(name):
+    text = sources(name)
+    assert text.count("{exercise}") == 2 and text.count("{solution}") == 2 and "{cite" in text
+    headings = [line.lstrip("# ").lower() for line in text.splitlines() if line.startswith("## ")]
+    for wanted in ("not say", "what this changes in your picture of gan training", "exercises"):
         assert any(wanted in heading for heading in headings), f"no section '... {wanted} ...' among {headings}"
 
 

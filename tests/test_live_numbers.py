@@ -75,6 +75,10 @@ COMPARED |= {
 TOLERANCES |= {("phase_diagram", name): 1e-3 for name in ("radius", "turning")}
 TOLERANCES |= {("modes", name): 1e-3 for name in ("real", "imaginary", "radius", "points")}
 
+# Where data contradict themselves the slope crosses kinks, and a step may fall on either side.
+TOLERANCES |= {("divided_descent", "ratio"): 5e-3}
+TOLERANCES |= {("eight_runs", "last"): 3e-3}  # under heavy-tailed kicks a rounding grows for a while
+
 
 def ends(control):
     """Return the extreme values of a control."""

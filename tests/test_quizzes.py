@@ -7,13 +7,12 @@ import nbformat
 import pytest
 import quiz
 import quiz_answers
+import slides
 import yaml
 
 from conftest import ROOT
 
-TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
-PARTS = [part for part in TOC["parts"] if re.match(r"[IVX]+ ", part["caption"])]
-CHAPTERS = [chapter["file"].removeprefix("book/") for part in PARTS for chapter in part["chapters"]]
+CHAPTERS = [page.removeprefix("book/") for page in slides.chapters(ROOT)]
 QUIZZES = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((ROOT / "book" / "quizzes").glob("*.yml"))}
 QUESTIONS = {question["name"]: question for questions in QUIZZES.values() for question in questions}
 

@@ -5,7 +5,7 @@ import json
 import nbformat
 import pytest
 
-from instructor import attempt, build, guard, verify
+from instructor import attempt, build, verify
 from instructor.bubblewrap import problem
 from instructor.master import read
 
@@ -45,8 +45,3 @@ def test_assignment_is_of_the_promised_size(path):
     assert master.tagged("manual"), "one question is open, and marked by hand"
     tested = {cell.question for cell in master.tagged("test")}
     assert {cell.question for cell in master.tagged("hidden")} <= tested, "a graded question has no self-check"
-
-
-def test_nothing_secret_is_public():
-    site = build.ROOT / "_build" / "html"
-    assert guard.check(site=site if site.exists() else None) == []
