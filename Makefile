@@ -18,7 +18,12 @@ html test notebooks assignments: export GANSDE_PROGRESS = 0
 export IPYTHONDIR := $(CURDIR)/_build/ipython
 KERNEL := _build/ipython/profile_default/ipython_kernel_config.py
 
+<<<<<<< HEAD
 .PHONY: help book html test lab notebooks replicate assignments public instructor-pack bench lint lock clean
+=======
+.PHONY: help book html test lab notebooks assignments public instructor-pack bench lint lock clean
+.PHONY: formats offline notebooks-zip epub pdf plain links publish preview preview-removed
+>>>>>>> tmpV
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -37,6 +42,45 @@ test: html  ## run every test: library, doctests, notebooks, built pages in a br
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope -m "not alone" \
 		--cov=gansde_lib --cov-report=term --cov-fail-under=95
 	$(BIN)/python -m pytest -m alone tests
+
+# Other formats read the built pages and land in _build/formats/.
+formats: offline notebooks-zip epub pdf  ## make all of the next four from the built pages
+
+offline: html  ## zip the pages, to be read from a folder without a network
+	$(BIN)/python -m tools.formats offline
+
+notebooks-zip: html  ## zip the notebooks in plain Markdown, which any notebook program shows
+	$(BIN)/python -m tools.formats notebooks
+
+epub: html  ## the book as EPUB 3 with MathML (needs Chromium)
+	$(BIN)/python tools/chromium.py
+	$(BIN)/python -m tools.formats epub
+
+pdf: html  ## the book as one PDF (needs Chromium)
+	$(BIN)/python tools/chromium.py
+	$(BIN)/python -m tools.formats pdf
+
+plain: html  ## write the notebooks in plain Markdown into _build/plain, as Colab and Binder show them
+	rm -rf _build/plain && $(BIN)/python tools/plain_notebooks.py _build/plain
+
+links: $(STAMP) $(KERNEL)  ## ask every page that the book links to whether it is still there (needs the network)
+	$(BIN)/jupyter-book build --builder linkcheck --keep-going .
+
+# What the workflows of .github/ call: each pushes a folder as a branch to the remote `origin`.
+PULL ?= 0
+publish: plain  ## push the pages, the plain notebooks and the kernel's environment, each as a branch
+	touch _build/html/.nojekyll
+	rm -rf _build/environment && mkdir _build/environment
+	git archive HEAD binder gansde_lib pyproject.toml LICENSE | tar -x -C _build/environment
+	$(BIN)/python tools/branch.py _build/html gh-pages --keep pr-preview
+	$(BIN)/python tools/branch.py _build/plain notebooks --history
+	$(BIN)/python tools/branch.py _build/environment binder
+
+preview: html  ## push the pages of a pull request beside the published ones (PULL=7)
+	$(BIN)/python tools/branch.py _build/html gh-pages --at pr-preview/$(PULL)
+
+preview-removed: $(STAMP)  ## remove them again (PULL=7)
+	$(BIN)/python tools/branch.py --removed gh-pages --at pr-preview/$(PULL)
 
 lab: $(STAMP) $(KERNEL)  ## open the chapters in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=book $(if $(filter 0,$(shell id -u)),--allow-root)
@@ -71,10 +115,11 @@ PINS := sed -n 's/^\([a-z0-9].*\) \\$$/\1/p'
 lint: $(STAMP)  ## check the style of the Python code
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-lock: $(STAMP)  ## resolve requirements.in into requirements.txt and binder/requirements.txt (UPGRADE=--upgrade)
+lock: $(STAMP)  ## resolve the requirements into requirements.txt, binder/ and hub/requirements.txt (UPGRADE=--upgrade)
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv $(UV_COMPILE) requirements.in -o requirements.txt
 	$(BIN)/uv $(UV_COMPILE) requirements-kernel.in -c requirements.txt -o binder/requirements.txt
+	$(BIN)/uv $(UV_COMPILE) hub/requirements.in -c requirements.txt -o hub/requirements.txt
 
 # One version of every package for all Pythons, not the newest for each.
 UV_COMPILE := pip compile $(UPGRADE) --quiet --universal --python-version 3.11 --fork-strategy fewest \
