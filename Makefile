@@ -18,12 +18,8 @@ html test notebooks assignments: export GANSDE_PROGRESS = 0
 export IPYTHONDIR := $(CURDIR)/_build/ipython
 KERNEL := _build/ipython/profile_default/ipython_kernel_config.py
 
-<<<<<<< HEAD
 .PHONY: help book html test lab notebooks replicate assignments public instructor-pack bench lint lock clean
-=======
-.PHONY: help book html test lab notebooks assignments public instructor-pack bench lint lock clean
 .PHONY: formats offline notebooks-zip epub pdf plain links publish preview preview-removed
->>>>>>> tmpV
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -39,7 +35,7 @@ html: $(STAMP) $(KERNEL)  ## build the book into _build/html; a warning is an er
 test: html  ## run every test: library, doctests, notebooks, built pages in a browser
 	$(BIN)/python tools/chromium.py
 	$(if $(wildcard instructor),$(BIN)/python -m instructor.bubblewrap)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope -m "not alone" \
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope -m "not alone" --durations=60 --durations-min=5 \
 		--cov=gansde_lib --cov-report=term --cov-fail-under=95
 	$(BIN)/python -m pytest -m alone tests
 
