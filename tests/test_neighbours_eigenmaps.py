@@ -38,10 +38,10 @@ def test_an_arm_solves_its_equation():
     arm = lab.spiral(1.5, 0.7, jnp.array([1.0, 0.0]), points=40)
     centre, matrix = np.array([1.0, 0.0]), np.array([[-1.0, -1.0], [1.0, -1.0]])
     radii = np.linspace(1.5, 0.02, 40)
-    solved = scipy.integrate.solve_ivp(
+    orbit = scipy.integrate.solve_ivp(
         lambda t, x: matrix @ (x - centre), (0, 5), arm.position[0], t_eval=np.log(1.5 / radii), rtol=1e-9, atol=1e-12
     )
-    np.testing.assert_allclose(arm.position, solved.y.T, atol=2e-5)
+    np.testing.assert_allclose(arm.position, orbit.y.T, atol=2e-5)
     np.testing.assert_allclose(arm.velocity, (arm.position - centre) @ matrix.T, atol=2e-5)
 
 

@@ -80,7 +80,7 @@ def descend(points, labels, *, key, rate, steps, power=1.0, width=64):
 
 
 class Measured(NamedTuple):
-    """Arrays (..., runs, steps + 1) of log F, its slope, log F on contradicted data, and log F of plain descent by rate."""
+    """Arrays (..., runs, steps + 1) of log F, its slope, log F on contradicted data, log F of plain descent by rate."""
 
     normalised: np.ndarray
     ratio: np.ndarray
