@@ -78,7 +78,12 @@ def eigenmap(graph):
 
 
 def bent(paths):
-    """Return the mean share of the variance of paths (paths, points, d) that lies off a straight line."""
+    """Return the mean share of the variance of paths (paths, points, d) that lies off a straight line.
+
+    >>> corner = np.array([[[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]]])
+    >>> round(float(bent(corner)), 3)
+    0.25
+    """
     spectra = np.linalg.svd(paths - paths.mean(axis=1, keepdims=True), compute_uv=False) ** 2
     return (1 - spectra[:, 0] / spectra.sum(axis=1)).mean()
 
