@@ -320,10 +320,9 @@ function drawPanel(canvas, panel, outputs, { colours, font, time, last }) {
   const width = canvas.clientWidth, bar = panel.marks.find((mark) => mark.mark === "Heat" && !mark.color);
   const context = canvas.getContext("2d");
   context.font = `12px ${font}`;
-  const widest = Math.max(0, ...ticks(panel.y, 6).map(([, label]) => context.measureText(label).width));
-  const area = { left: Math.ceil(widest) + 30, top: panel.title ? 26 : 10 };
-  const [, final] = ticks(panel.x, 4).at(-1) ?? [0, ""];
-  area.width = Math.max(width - area.left - (bar ? 74 : Math.max(12, context.measureText(final).width / 2)), 40);
+  const widest = (found) => Math.max(0, ...found.map(([, label]) => context.measureText(label).width));
+  const area = { left: Math.ceil(widest(ticks(panel.y, 6))) + 30, top: panel.title ? 26 : 10 };
+  area.width = Math.max(width - area.left - (bar ? 74 : Math.max(12, widest(ticks(panel.x, 4)) / 2)), 40);
   const shape = panel.aspect === "equal" ? (panel.y.upper - panel.y.lower) / (panel.x.upper - panel.x.lower) : 0.7;
   area.height = Math.round(area.width * shape);
   const height = area.top + area.height + 42, ratio = window.devicePixelRatio || 1;
