@@ -76,7 +76,7 @@ def opening(master):
             "",
             *(f"- {goal}" for goal in master.goals),
             "",
-            "| | question | points | marked by |",
+            "| number | question | points | marked by |",
             "|---|---|---|---|",
             *rows,
             "",
