@@ -67,12 +67,11 @@ Two.
 def build(folder, questions):
     """Build a book of two pages with the configuration of the real one; return what the build printed."""
     real = yaml.safe_load((ROOT / "_config.yml").read_text())
-    extensions = dict.fromkeys(("offline", "accessible", "quiz"), str(ROOT / "_ext"))
+    extensions = dict.fromkeys(("offline", "accessible", "icons", "quiz"), str(ROOT / "_ext"))
     settings = {**real["sphinx"]["config"], "templates_path": [str(ROOT / "_templates")]}
-    for name in [
-        name for name in settings if name.startswith(("bibtex", "napoleon", "autodoc", "html_domain", "myst_ref"))
-    ]:
-        del settings[name]  # of extensions that are not needed here
+    for name in list(settings):
+        if name.startswith(("bibtex", "napoleon", "autodoc", "html_domain", "myst_ref", "gansde")):
+            del settings[name]  # of extensions that are not needed here
     sphinx = {"extra_extensions": ["sphinx_exercise"], "local_extensions": extensions, "config": settings}
     config = {"title": "Toy", "execute": {"execute_notebooks": "off"}, "parse": real["parse"], "sphinx": sphinx}
     (folder / "quizzes").mkdir(exist_ok=True)
