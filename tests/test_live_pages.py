@@ -4,6 +4,7 @@ mouse, the numbers of the library in the readouts, links, themes, print, narrow 
 import base64
 import functools
 import json
+import math
 import threading
 from urllib.parse import parse_qsl
 
@@ -153,7 +154,7 @@ def moves(explorer):
             label = control.label
             key = "ArrowLeft" if control.start == control.upper else "ArrowRight"
             yield f"{name} by keyboard", functools.partial(press, label=label, key=key)
-            yield f"{name} by mouse", functools.partial(click_slider, label=label, at=0.85)
+            yield f"{name} by mouse", functools.partial(click_slider, label=label, at=away(control))
         elif isinstance(control, Choice):
             other = next(option for option in control.options if option != control.start)
             yield f"{name} by keyboard", functools.partial(press, label=control.start, key="ArrowRight", role="radio")
@@ -167,6 +168,12 @@ def moves(explorer):
                 yield f"{name}, {part}, by keyboard", move
             yield f"{name} by dragging", drag
             yield f"{name} by a click on the picture", click_picture
+
+
+def away(control):
+    """Return a place on a slider, as a share of its length, that is not where it starts."""
+    lower, start, upper = (math.log(x) if control.log else x for x in (control.lower, control.start, control.upper))
+    return 0.85 if abs((start - lower) / (upper - lower) - 0.85) > 0.1 else 0.4
 
 
 def press(page, *, label, key, role="slider"):
@@ -252,6 +259,10 @@ def test_sliders_reach_their_ends(opened, name):
                 assert slider.get_attribute("aria-valuetext") == number(end)
 
 
+# In the starting state all is one piece, and no point is on the right or on its own.
+EMPTY_AT_START = {("crossing_spirals", "right_x"), ("crossing_spirals", "other_x")}
+
+
 @pytest.mark.parametrize("name", figures.NAMES)
 def test_every_mark_is_drawn(opened, folder, name):
     """Without any one of its marks the picture is another one."""
@@ -261,6 +272,8 @@ def test_every_mark_is_drawn(opened, folder, name):
     data, tail = rest.split("</script>", 1)
     for k, panel in enumerate(figures.get(name).view.panels):
         for j, mark in enumerate(panel.marks):
+            if (name, getattr(mark, "x", None)) in EMPTY_AT_START:
+                continue
             payload = json.loads(data)
             del payload["view"]["panels"][k]["marks"][j]
             less = json.dumps(payload).replace("<", "\\u003c")
