@@ -14,7 +14,7 @@ from bs4 import BeautifulSoup
 ROW = 6  # lines of evidence on a slide
 # The sections' titles, figures, statements without their proofs, and evidence.
 SHOWN = 'h2, figure.gansde-figure, div.proof:not([class="proof admonition"]), p.gansde-evidence'
-STYLES = re.compile(r"(theme|pydata-sphinx-theme|proof|live|book)\.css|favicon\.svg")
+LINKS = re.compile(r"(theme|pydata-sphinx-theme|proof|live|book)\.css|favicon\.svg")
 SCRIPTS = re.compile(r"MathJax|tex-chtml\.js|live\.js")
 THEME = """
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -74,7 +74,7 @@ def deck(page, text):
             target = f"../{page}.html{link['href']}" if link["href"][0] == "#" else f"../{home}/{link['href']}"
             link["href"] = target
     made = slides(article)
-    head = [tag for tag in soup.head.find_all("link", href=STYLES)]
+    head = [tag for tag in soup.head.find_all("link", href=LINKS)]
     head += [tag for tag in soup.head.find_all("script") if SCRIPTS.search(tag.get("src", "") + tag.get_text())]
     style = (Path(__file__).parent / "slides.css").read_text()
     first = (

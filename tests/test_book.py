@@ -29,7 +29,7 @@ PARTS = {part["caption"]: [chapter["file"] for chapter in part["chapters"]] for 
 CHAPTERS = slides.chapters(ROOT)
 LABS = PARTS["VI Neighbours"][1:]
 WITH_EVIDENCE = CHAPTERS + LABS + PARTS["Prerequisites"]
-NOTEBOOKS = sorted(path for path in (ROOT / "book").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+NOTEBOOKS = notebooks.below(ROOT / "book")
 MODULES = [module.name for module in pkgutil.iter_modules(gansde_lib.__path__) if not module.name.startswith("_")]
 
 

@@ -17,6 +17,11 @@ METADATA = {
 }
 
 
+def below(folder):
+    """Return the paths of the notebooks below a folder, in order, without those that Jupyter keeps for itself."""
+    return sorted(path for path in Path(folder).rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+
+
 def strip(notebook):
     """Drop in place everything from a notebook that `KEPT` does not name."""
     notebook.metadata = nbformat.from_dict(METADATA)

@@ -10,6 +10,8 @@ from pathlib import Path
 import yaml
 from docutils.nodes import make_id
 
+from tools.formats.articles import resolve
+
 OPENING = re.compile(r"^(?P<fence>:{3,}|`{3,})\{(?P<name>[\w:-]+)\}[ \t]*(?P<argument>.*)$")
 FENCE = re.compile(r"^\s*(`{3,}|~{3,})")
 OPTION = re.compile(r"^:([\w-]+):[ \t]*(.*)$")
@@ -138,7 +140,7 @@ class Plain:
     def link(self, words, target):
         """Return a link between pages as one that works in a notebook, or its words."""
         path, _, anchor = target.partition("#")
-        page = resolve(self.page, re.sub(r"\.(ipynb|md|html)$", "", path)) if path else self.page
+        page = resolve(self.page, re.sub(r"\.(ipynb|md|html)$", "", path))
         if path.endswith(".yml"):
             return words
         if f"/{page}" not in self.labels and path and not (self.base or f"{page}.ipynb" in self.files):
@@ -185,15 +187,3 @@ def take(lines, fence):
             break
         taken.append(line)
     return taken
-
-
-def resolve(page, path):
-    """Return the name of the page that a relative path on `page` means.
-
-    >>> resolve("book/gda", "../assignments/games"), resolve("book/gda", "neural")
-    ('assignments/games', 'book/neural')
-    """
-    parts = page.split("/")[:-1]
-    for part in path.split("/"):
-        parts = parts[:-1] if part == ".." else [*parts, part]
-    return "/".join(parts)

@@ -15,7 +15,7 @@ import nbformat
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT)] * (str(ROOT) not in sys.path)
 
-from tools import library_wheel, plain_labels  # noqa: E402 (found on the path that was just set)
+from tools import library_wheel, notebooks, plain_labels  # noqa: E402 (found on the path that was just set)
 from tools import public_repository as public  # noqa: E402
 from tools.formats.articles import reading_order  # noqa: E402
 from tools.plain_markdown import Plain  # noqa: E402
@@ -53,8 +53,7 @@ GPU = "On Colab a GPU is chosen under Runtime, Change runtime type. No chapter n
 
 def sources(root=ROOT):
     """Return the notebooks of the book and the coursework, relative to `root`."""
-    found = [path.relative_to(root) for folder in FOLDERS for path in (root / folder).rglob("*.ipynb")]
-    return sorted(path for path in found if ".ipynb_checkpoints" not in path.parts)
+    return sorted(path.relative_to(root) for folder in FOLDERS for path in notebooks.below(root / folder))
 
 
 def plain(notebook, converter, *, setup=True, site=None, jax=""):

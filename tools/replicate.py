@@ -40,8 +40,7 @@ def records(notebook):
 
 def with_evidence(folder):
     """Return the notebooks below a folder that hold evidence."""
-    paths = [path for path in sorted(folder.rglob("*.ipynb")) if ".ipynb_checkpoints" not in path.parts]
-    return [path for path in paths if records(nbformat.read(path, as_version=4))]
+    return [path for path in notebooks.below(folder) if records(nbformat.read(path, as_version=4))]
 
 
 def replicate(path):
