@@ -10,6 +10,7 @@ import math
 from dataclasses import asdict, dataclass
 
 import jax
+import numpy as np
 
 MIME = "application/vnd.gansde.evidence+json"
 RELATIONS = ("=", "<", ">")
@@ -113,6 +114,24 @@ def record(
         seed=seed,
         device=jax.devices()[0].platform,
     )
+
+
+def mean(values):
+    """Return the mean of independent values and its standard error, as `record` takes them.
+
+    >>> mean(np.array([1.0, 2.0, 3.0, 4.0]))["measured"].item()
+    2.5
+    """
+    return {"measured": np.mean(values), "uncertainty": np.std(values, ddof=1) / len(values) ** 0.5}
+
+
+def failed(parts):
+    """Return the names of the records that do not hold, in their order.
+
+    >>> failed([record("half", statement="Half is one.", predicted=1.0, measured=0.5, tolerance=1e-9, test="none")])
+    ['half']
+    """
+    return [part.name for part in parts if part.verdict != "holds"]
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import scipy.interpolate
 
-from gansde_lib import sde, simulate
+from gansde_lib import evidence, sde, simulate
 from gansde_lib.neighbours import adversarial_training
 
 
 def failing(found):
-    return {part.name.removeprefix("adversarial-training-") for part in found.parts if part.verdict != "holds"}
+    return {name.removeprefix("adversarial-training-") for name in evidence.failed(found.parts)}
 
 
 def test_the_verdict_and_what_flips_it():

@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gansde_lib import games, invariant, simulate
+from gansde_lib import evidence, games, invariant, simulate
 from gansde_lib.neighbours import equilibrium
 
 
 def failing(found):
-    return {part.name.removeprefix("equilibrium-") for part in found.parts if part.verdict != "holds"}
+    return {name.removeprefix("equilibrium-") for name in evidence.failed(found.parts)}
 
 
 def test_the_verdict_and_what_flips_it():

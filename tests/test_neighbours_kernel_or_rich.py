@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from gansde_lib import simulate
+from gansde_lib import evidence, simulate
 from gansde_lib.neighbours import kernel_or_rich
 
 
 def failing(found):
-    return {part.name.removeprefix("kernel-or-rich-") for part in found.parts if part.verdict != "holds"}
+    return {name.removeprefix("kernel-or-rich-") for name in evidence.failed(found.parts)}
 
 
 def test_the_verdict_and_what_flips_it():

@@ -7,7 +7,7 @@ import pytest
 import scipy.optimize
 from jax.tree_util import Partial
 
-from gansde_lib import Game, Players, gda, simulate
+from gansde_lib import Game, Players, evidence, gda, simulate
 from gansde_lib.neighbours import wide_generators as lab
 
 SMALL = {"widths": (2, 16, 64), "size": 60}
@@ -15,7 +15,7 @@ SMALL = {"widths": (2, 16, 64), "size": 60}
 
 def failed(row):
     """The names of the parts that do not hold."""
-    return {part.name.removeprefix("wide-generators-") for part in row.parts if part.verdict != "holds"}
+    return {name.removeprefix("wide-generators-") for name in evidence.failed(row.parts)}
 
 
 def test_the_verdict_and_how_it_breaks():

@@ -143,7 +143,7 @@ def replication(measured):
         source="gu2021",
         parts=parts,
         reason="The order needs the adversary's term. The control knows loss and noise: it is an oracle."
-        if all(part.verdict == "holds" for part in parts)
+        if not evidence.failed(parts)
         else "The equation is of second order only with the adversary's term as derived.",
         test=TEST,
         seed=simulate.BOOK_SEED,

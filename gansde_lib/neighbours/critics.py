@@ -190,10 +190,10 @@ def replication(measured):
         ("vanishing", "Decades per layer at the small clip", "=", random_signs, slope[1], 0.1),
         ("exploding", "Decades per layer at the large clip", "<", -0.4, slope[2], 0),
     ):
-        numbers = {"measured": values.mean(), "uncertainty": values.std(ddof=1) / len(values) ** 0.5}
+        numbers = evidence.mean(values)
         kind = {"relation": relation, "tolerance": tolerance, "seed": simulate.BOOK_SEED}
         parts.append(evidence.record(f"critics-{name}", statement=statement, predicted=bound, **numbers, **kind, **own))
-    failed = ", ".join(part.name for part in parts if part.verdict != "holds")
+    failed = ", ".join(evidence.failed(parts))
     return evidence.replication(
         "neighbour-critics",
         statement="Clipped critics are too simple and have vanishing or exploding gradients; penalised ones are not.",

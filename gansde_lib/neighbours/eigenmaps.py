@@ -127,7 +127,7 @@ def replication(measured):
     origin = {"test": TEST, "source": "fichera2022", "seed": simulate.BOOK_SEED}
 
     def part(name, what, found, relation, bound):
-        mean = {"measured": found.mean(), "uncertainty": found.std(ddof=1) / len(found) ** 0.5}
+        mean = evidence.mean(found)
         given = {"predicted": bound, "relation": relation, "tolerance": 0.0, **origin}
         return evidence.record(
             f"{NAME}-{name}", statement=f"{what}, mean over {len(found)} geometries.", **mean, **given

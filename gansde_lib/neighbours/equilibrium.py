@@ -143,7 +143,7 @@ def replication(measured):
         source="adhikari2023",
         parts=parts,
         reason="Currents and theorems show in batches of 16; the gain in Langevin dynamics is a prefactor, no exponent."
-        if all(part.verdict == "holds" for part in parts)
+        if not evidence.failed(parts)
         else "Currents need uneven noise, and the gain needs draws without replacement.",
         test=TEST,
         seed=simulate.BOOK_SEED,

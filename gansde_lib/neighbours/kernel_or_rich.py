@@ -133,7 +133,7 @@ def replication(measured):
         ("control", "Squared error of the linear model from the smallest start", ">", 0.3, m.control),
     ):
         kind = {"relation": relation, "source": "woodworth2020", "test": TEST, "seed": simulate.BOOK_SEED}
-        spread = {"uncertainty": values.std(ddof=1) / len(values) ** 0.5, "tolerance": 0.0, "measured": values.mean()}
+        spread = {"tolerance": 0.0, **evidence.mean(values)}
         statement += f", relative, mean of {len(values)} data sets."
         parts.append(evidence.record(f"kernel-or-rich-{name}", statement=statement, predicted=bound, **spread, **kind))
     return evidence.replication(
@@ -142,7 +142,7 @@ def replication(measured):
         source="woodworth2020",
         parts=parts,
         reason="At every scale training ends at the predicted solution; the linear model does not feel its start."
-        if all(part.verdict == "holds" for part in parts)
+        if not evidence.failed(parts)
         else "Only differences of squares were predicted to feel the scale of the start; other models fail parts.",
         test=TEST,
         seed=simulate.BOOK_SEED,

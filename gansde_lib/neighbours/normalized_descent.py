@@ -128,7 +128,7 @@ def replication(measured):
     origin = {"test": TEST, "source": "taheri2023", "seed": simulate.BOOK_SEED}
 
     def part(name, what, runs, bound, relation, tolerance=0.0):
-        mean = {"measured": np.mean(runs), "uncertainty": np.std(runs, ddof=1) / len(runs) ** 0.5}
+        mean = evidence.mean(runs)
         given = {"predicted": bound, "relation": relation, "tolerance": tolerance, **origin}
         return evidence.record(f"{NAME}-{name}", statement=f"{what}, mean over {len(runs)} runs.", **mean, **given)
 

@@ -183,7 +183,7 @@ def replication(measured):
         numbers = {"predicted": bound, "measured": np.mean(values), "uncertainty": error, "tolerance": tolerance}
         name = f"stochastic-generators-{name}"
         parts.append(evidence.record(name, statement=statement, relation=relation, **numbers, **own))
-    failed = ", ".join(part.name for part in parts if part.verdict != "holds")
+    failed = ", ".join(evidence.failed(parts))
     whole = "Stochastic ones beat plain ones of one input; plain ones with as many inputs are level or better."
     return evidence.replication(
         "neighbour-stochastic-generators",

@@ -151,7 +151,7 @@ def replication(measured):
         parts.append(
             evidence.record(f"wide-generators-{name}", statement=statement, relation=relation, **numbers, **own)
         )
-    failed = ", ".join(part.name for part in parts if part.verdict != "holds")
+    failed = ", ".join(evidence.failed(parts))
     return evidence.replication(
         "neighbour-wide-generators",
         statement="Descent-ascent brings a wide generator and a linear discriminator to a global saddle point.",
