@@ -4,8 +4,7 @@ import argparse
 import re
 import time
 
-import yaml
-
+from tools import citation
 from tools import public_repository as public
 from tools.formats import articles, epub, pdf, zips
 
@@ -13,14 +12,13 @@ FOLDER = articles.ROOT / "_build" / "formats"
 MATHJAX = articles.HTML / "_static" / "mathjax" / "tex-chtml.js"
 
 
-def metadata(root=articles.ROOT):
+def metadata():
     """Return what a title page says, from `CITATION.cff`, and the address of the online pages where there is one."""
-    citation = yaml.safe_load((root / "CITATION.cff").read_text())
-    found = public.public()
+    fields, found = citation.read(), public.public()
     return {
-        "title": citation["title"],
-        "author": ", ".join(author.get("name") or author["family-names"] for author in citation["authors"]),
-        "version": citation["version"],
+        "title": fields["title"],
+        "author": ", ".join(citation.authors(fields)),
+        "version": fields["version"],
         "url": found.pages if found else "",
     }
 
