@@ -22,8 +22,8 @@ PAGES = sorted(
 )
 SIZES = {"wide": {"width": 1280, "height": 900}, "narrow": {"width": 360, "height": 780}}
 
-# All of axe-core's rules; the dark theme differs from the light one by nothing but colours.
-RULES = {"light": {}, "dark": {"runOnly": ["color-contrast"]}}
+# The rules of axe-core that look at colours take most of its time. They are asked of one text of each kind.
+COLOURS = ["color-contrast", "link-in-text-block"]
 
 # What is asked of a page as it stands; raw TeX and pictures are those of the article, not of the theme's frame.
 LOOK = """() => {
@@ -56,6 +56,38 @@ UNFOLD = """() => {
 # The inside of a figure is hidden from assistive technology; axe-core would only spend time there.
 EMPTY_PICTURES = """() => document.querySelectorAll("[role=img] > svg[aria-hidden=true]")
     .forEach(picture => picture.replaceChildren())"""
+# Formulas are the same at every width, and have the colour of the text around them.
+EMPTY_FORMULAS = """() => document.querySelectorAll("mjx-container").forEach(formula => formula.replaceChildren())"""
+# Marks a text of each kind that was not seen before, and counts them. Texts are of one kind if they and their parents
+# agree in colour and size, and what is behind them in colours and opacity.
+NEW_COLOURS = """() => {
+    const seen = window.seenColours ??= new Set(), behind = new Map([[null, ""]]);
+    const ground = element => {
+        if (!behind.has(element)) {
+            const { backgroundColor, backgroundImage, opacity } = getComputedStyle(element);
+            const own = `${backgroundColor} ${backgroundImage} ${opacity}`;
+            const plain = own === "rgba(0, 0, 0, 0) none 1";
+            behind.set(element, ground(element.parentElement) + (plain ? "" : `, ${own}`));
+        }
+        return behind.get(element);
+    };
+    const look = element => {
+        const { color, fontSize, fontWeight, textDecorationLine } = getComputedStyle(element);
+        return [element.closest("a, button, label")?.localName, color, fontSize, fontWeight, textDecorationLine];
+    };
+    let found = 0;
+    for (const element of document.body.querySelectorAll("*")) {
+        delete element.dataset.newColours;
+        const texts = [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim());
+        if (!(texts || element.placeholder) || !element.checkVisibility({ visibilityProperty: true })) continue;
+        const kind = [look(element), look(element.parentElement), ground(element)].join();
+        if (seen.has(kind)) continue;
+        seen.add(kind);
+        element.dataset.newColours = "";
+        found += 1;
+    }
+    return found;
+}"""
 OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 LOADED = """() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
     .map(entry => entry.name)"""
@@ -86,7 +118,7 @@ def visited(browser, site):
 def visit(browser, url):
     """Load one page with the network cut and return what went wrong, by kind."""
     context = browser.new_context(viewport=SIZES["wide"], reduced_motion="reduce", service_workers="block")
-    seen = {"external": [], "console": [], "failed": [], "axe": [], "overflow": []}
+    seen = {"external": [], "console": [], "failed": [], "overflow": [], "axe": []}
     home = urlsplit(url)
 
     def gate(route):
@@ -108,25 +140,37 @@ def visit(browser, url):
     page.evaluate(UNFOLD)
     page.add_style_tag(content="* { transition: none !important }")  # colours are judged where they end
     seen.update(page.evaluate(LOOK), loaded=set(page.evaluate(LOADED)))
-    if home.scheme == "http":
-        page.evaluate(EMPTY_PICTURES)
-        page.add_script_tag(path=vendored.files("axe")["axe.min.js"])
     for size, viewport in SIZES.items():
         page.set_viewport_size(viewport)
-        page.wait_for_timeout(350)  # the theme decides 300 ms after a resize what can be scrolled by keyboard
         if page.evaluate(OVERFLOW) > 0:
             seen["overflow"].append(f"{size}: {page.evaluate(OVERFLOW)} px")
-        for theme in ("light", "dark") if home.scheme == "http" else ():
-            page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
-            seen["axe"] += [f"{size} {theme}: {problem}" for problem in violations(page, RULES[theme])]
+    if home.scheme == "http":
+        seen["axe"] = list(barriers(page))
     context.close()
     return seen
 
 
-def violations(page, rules):
-    """Return what axe-core finds on the page as it stands."""
-    options = {"preload": False, "resultTypes": ["violations"], **rules}
-    found = page.evaluate("async options => (await axe.run(options)).violations", options)
+def barriers(page):
+    """Yield what axe-core finds: wide and narrow by all rules, light and dark by those that look at colours."""
+    page.evaluate(EMPTY_PICTURES)
+    page.add_script_tag(path=vendored.files("axe")["axe.min.js"])
+    for size, viewport in SIZES.items():
+        page.set_viewport_size(viewport)
+        page.wait_for_timeout(350)  # the theme decides 300 ms after a resize what can be scrolled by keyboard
+        off = {rule: {"enabled": False} for rule in COLOURS}
+        yield from (f"{size}: {problem}" for problem in violations(page, "html", rules=off))
+        page.evaluate(EMPTY_FORMULAS)
+        for theme in ("light", "dark"):
+            page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+            if page.evaluate(NEW_COLOURS):
+                found = violations(page, "[data-new-colours]", runOnly=COLOURS)
+                yield from (f"{size} {theme}: {problem}" for problem in found)
+
+
+def violations(page, part, **options):
+    """Return what axe-core finds in a part of the page as it stands."""
+    run = "async ([part, options]) => (await axe.run(part, options)).violations"
+    found = page.evaluate(run, [part, {"preload": False, "resultTypes": ["violations"], **options}])
     return [f"{rule['id']}: {node['html'][:160]} {node['any'][:1]}" for rule in found for node in rule["nodes"]]
 
 
@@ -187,23 +231,43 @@ def test_search_finds(browser, site):
     page.close()
 
 
-BROKEN = {
-    "loads nothing from elsewhere": '<script src="https://example.invalid/a.js"></script>',
-    "no request fails": '<script src="missing.js"></script>',
-    "no error in the console": "<script>undefinedFunction()</script>",
-    "no raw TeX": r"<p>The rate is \(\eta\).</p>",
-    "no formula has an error": "<mjx-container><mjx-merror>Undefined control sequence</mjx-merror></mjx-container>",
-    "all maths is typeset": '<span class="math">x</span>',
-    "every picture is described": '<img alt="figure.png" src="data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA=">',
-    "the page fits its width": '<div style="width: 2000px">wide</div>',
-    "accessible": '<p style="color: #bbb; background: #fff">pale</p>',
-}
+BROKEN = [
+    ("loads nothing from elsewhere", '<script src="https://example.invalid/a.js"></script>'),
+    ("no request fails", '<script src="missing.js"></script>'),
+    ("no error in the console", "<script>undefinedFunction()</script>"),
+    ("no raw TeX", r"<p>The rate is \(\eta\).</p>"),
+    ("no formula has an error", "<mjx-container><mjx-merror>Undefined control sequence</mjx-merror></mjx-container>"),
+    ("all maths is typeset", '<span class="math">x</span>'),
+    (
+        "every picture is described",
+        '<img alt="figure.png" src="data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA=">',
+    ),
+    ("the page fits its width", '<div style="width: 2000px">wide</div>'),
+    ("the page fits its width", '<div style="width: 400px">wide</div>'),
+    ("accessible", '<p style="color: #bbb; background: #fff">pale</p>'),
+    (
+        "accessible",
+        "<style>[data-theme=dark] { background: #000 } [data-theme=dark] p { color: #333 }</style><p>dim</p>",
+    ),
+    ("accessible", "<style>@media (width < 400px) { p { color: #bbb } }</style><p>pale where it is narrow</p>"),
+    ("accessible", '<p>dark</p><p style="opacity: 0.3"><b>seen through</b></p>'),
+    (
+        "accessible",
+        '<p>A <a href="#" style="color: #222; text-decoration: none">link</a> that looks like its text.</p>',
+    ),
+    ("accessible", "<button></button>"),
+    ("accessible", "<style>@media (width > 400px) { button { display: none } }</style><button></button>"),
+]
 
 
-@pytest.mark.parametrize("check", CHECKS)
-def test_a_broken_page_is_seen(browser, tmp_path, check):
+def test_every_check_can_fail():
+    assert {check for check, _ in BROKEN} == set(CHECKS)
+
+
+@pytest.mark.parametrize("check, broken", BROKEN)
+def test_a_broken_page_is_seen(browser, tmp_path, check, broken):
     head = '<head><meta charset="utf-8"><title>Broken</title><link rel="icon" href="data:,"></head>'
-    body = f"<body><main><h1>Broken</h1>{BROKEN[check]}</main></body>"
+    body = f"<body><main><h1>Broken</h1>{broken}</main></body>"
     (tmp_path / "index.html").write_text(f'<!doctype html><html lang="en">{head}{body}</html>')
     for site in serving(tmp_path):
         seen = visit(browser, f"{site}/index.html")
