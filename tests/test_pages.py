@@ -224,9 +224,10 @@ def test_weight(visited, site, page, record_property):
     assert weight < HEAVIEST
 
 
-def test_search_finds(browser, site):
+@pytest.mark.parametrize("protocol", ["http", "file"])
+def test_search_finds(browser, site, protocol):
     page = browser.new_page()
-    page.goto(f"{site}/search.html?q=discriminator")
+    page.goto(f"{site if protocol == 'http' else HTML.as_uri()}/search.html?q=discriminator")
     page.wait_for_selector("#search-results li a", timeout=10_000)
     page.close()
 
