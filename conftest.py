@@ -63,16 +63,16 @@ def pytest_collection_modifyitems(items):
 
 
 class Together(LoadScopeScheduling):
-    """Which tests stay in one process, if there are several: those of a file, or of one page or figure in a browser."""
+    """Which tests stay in one process, if there are several: those of a file; in a browser, of a page or a chapter."""
 
     def _split_scope(self, nodeid):
         file = nodeid.split("::")[0]
-        visited = re.search(r"\[([^-\]]+)", nodeid) if file.endswith("_pages.py") else None
+        visited = re.search(r"\[([^-:\]]+)", nodeid) if file.endswith("_pages.py") else None
         return f"{file} {visited[1]}" if visited else file
 
 
 def pytest_xdist_make_scheduler(config, log):
-    """A file's tests share programs, a notebook's cells their kernel, the checks of a page its visit."""
+    """A file's tests share programs, a notebook's cells their kernel, a page's checks a visit, figures a chapter."""
     return Together(config, log)
 
 

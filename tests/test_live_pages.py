@@ -55,6 +55,11 @@ LOOK = """roots => roots.map(root => ({
 }))"""
 FIGURE = re.compile('<figure class="gansde-figure gansde-live".*?</figure>', re.DOTALL)
 
+# The chapter comes first in a test's name: conftest.py keeps its figures in one process, which runs its cells once.
+each_figure = pytest.mark.parametrize(
+    "name", figures.NAMES, ids=[f"{figures.HOME.get(name, 'gallery')}:{name}" for name in figures.NAMES]
+)
+
 
 def markup(book, name):
     """Return the element of a figure: a chapter's as it was built, with the module that was compiled then."""
@@ -145,11 +150,17 @@ def state(page, explorer):
     }
 
 
+@functools.cache
+def module(name):
+    """Return the module of a figure, loaded into wasmtime."""
+    return compiler.load(figures.get(name.replace("-", "_")).module)
+
+
 def expect(page, explorer):
     """Assert that the readouts are those of the library at the values the controls show; return the values."""
     values = state(page, explorer)
     if explorer.name in CHAOTIC:
-        result = compiler.load(explorer.module)(**explorer.arguments(**values))
+        result = module(explorer.name)(**explorer.arguments(**values))
     else:
         result = explorer.run(**values)
     assert look(page)["readouts"] == [readout.text(result) for readout in explorer.view.readouts]
@@ -219,7 +230,7 @@ def drag(page, by=(-40, -30)):
     page.mouse.up()
 
 
-@pytest.mark.parametrize("name", figures.NAMES)
+@each_figure
 def test_every_control_changes_the_picture_and_shows_the_librarys_numbers(opened, name):
     explorer = figures.get(name)
     page = opened(name, "file")
@@ -240,7 +251,7 @@ def test_every_control_changes_the_picture_and_shows_the_librarys_numbers(opened
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("name", figures.NAMES)
+@each_figure
 def test_no_long_task(opened, name):
     """From loading the page to moving every control. A busy machine may stretch a task: the best of five counts."""
     found = []
@@ -255,7 +266,7 @@ def test_no_long_task(opened, name):
     raise AssertionError(f"tasks of more than 50 ms: {found}")
 
 
-@pytest.mark.parametrize("name", figures.NAMES)
+@each_figure
 def test_sliders_reach_their_ends(opened, name):
     page, explorer = opened(name), figures.get(name)
     for key, control in explorer.controls.items():
@@ -271,7 +282,7 @@ def test_sliders_reach_their_ends(opened, name):
 EMPTY_AT_START = {("crossing_spirals", "right_x"), ("crossing_spirals", "other_x")}
 
 
-@pytest.mark.parametrize("name", figures.NAMES)
+@each_figure
 def test_every_mark_is_drawn(opened, folder, name):
     """Without any one of its marks the picture is another one; without anything less it is the same."""
     source = (folder / f"{name}.html").read_text()
@@ -348,7 +359,7 @@ def test_touch_drags_too(opened):
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 
 
-@pytest.mark.parametrize("name", figures.NAMES)
+@each_figure
 def test_a_link_restores_the_state(opened, name):
     first = opened(name)
     for _, move in moves(figures.get(name)):
@@ -381,7 +392,7 @@ def test_the_theme_recolours(opened):
     assert look(page) == light
 
 
-@pytest.mark.parametrize("name", figures.NAMES)
+@each_figure
 def test_accessible_and_narrow(opened, name):
     """On a telephone; test_pages.py looks at whole pages, wide ones too."""
     page = opened(name, viewport={"width": 360, "height": 780})
