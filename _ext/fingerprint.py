@@ -21,14 +21,18 @@ def fingerprint(root, patterns):
     return total.hexdigest()[:16]
 
 
+def cache(root, build=None, sources=SOURCES):
+    """Return the folder in which the build at `build` (else `_build` under the root) keeps what notebooks said."""
+    return Path(build or Path(root) / "_build") / f".jupyter_cache-{fingerprint(root, sources)}"
+
+
 def choose_cache(app, config):
     """Name the cache after the fingerprint and remove the caches of other states of the library."""
     config.gansde_fingerprint = fingerprint(app.srcdir, config.gansde_sources)
-    folder = Path(app.outdir).parent
-    cache = folder / f".jupyter_cache-{config.gansde_fingerprint}"
-    config.nb_execution_cache_path = str(cache)
-    for other in folder.glob(".jupyter_cache-*"):
-        if other != cache:
+    chosen = cache(app.srcdir, Path(app.outdir).parent, config.gansde_sources)
+    config.nb_execution_cache_path = str(chosen)
+    for other in chosen.parent.glob(".jupyter_cache-*"):
+        if other != chosen:
             shutil.rmtree(other)
 
 

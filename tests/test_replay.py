@@ -2,10 +2,11 @@
 
 import shutil
 
+import execute
+import fingerprint
 import nbformat
 import pytest
 import replay
-from fingerprint import SOURCES, fingerprint
 from jupyter_cache import get_cache
 
 from conftest import ROOT
@@ -23,10 +24,22 @@ def root(tmp_path):
     """Return the folder of a book that was built once, when its notebook printed 3.14159."""
     (tmp_path / "gansde_lib").mkdir()
     (tmp_path / "gansde_lib" / "toy.py").write_text("NUMBER = 1")
-    cache = get_cache(str(tmp_path / "_build" / f".jupyter_cache-{fingerprint(tmp_path, SOURCES)}"))
+    cache = get_cache(str(fingerprint.cache(tmp_path)))
     nbformat.write(run("print(number)", "3.14159\n"), tmp_path / "toy.ipynb")
     cache.cache_notebook_file(str(tmp_path / "toy.ipynb"))
     return tmp_path
+
+
+def test_notebooks_without_results_are_run(root):
+    (root / "book").mkdir()
+    for name, source in (("toy", "print(number)"), ("new", "print(3)"), ("broken", "print(missing)")):
+        nbformat.write(run(source, "0\n"), root / "book" / f"{name}.ipynb")
+    new = str(root / "book" / "new.ipynb")
+    assert execute.main(root) == [new]
+    assert replay.executed(new, root).cells[-1].outputs[0].text == "3\n"
+    assert replay.executed(root / "book" / "toy.ipynb", root).cells[-1].outputs[0].text == "3.14159\n"
+    assert replay.executed(root / "book" / "broken.ipynb", root) is None
+    assert execute.main(root) == []
 
 
 def test_only_the_same_code_is_not_run_again(root):

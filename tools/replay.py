@@ -5,17 +5,16 @@ The build keeps the code cells that it ran in a cache whose name depends on the 
 that run with the stored ones. Any other notebook is run.
 """
 
-from pathlib import Path
 
+import fingerprint
 import nbformat
-from fingerprint import SOURCES, fingerprint
 from jupyter_cache import get_cache
 from nbval.plugin import IPyNbFile
 
 
 def executed(path, root):
     """Return the notebook at `path` as the last build ran it, or None if there is no run of this code."""
-    folder = Path(root) / "_build" / f".jupyter_cache-{fingerprint(root, SOURCES)}"
+    folder = fingerprint.cache(root)
     if not folder.is_dir():
         return None
     cache = get_cache(str(folder))
