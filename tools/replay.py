@@ -5,7 +5,6 @@ The build keeps the code cells that it ran in a cache whose name depends on the 
 that run with the stored ones. Any other notebook is run.
 """
 
-
 import fingerprint
 import nbformat
 from jupyter_cache import get_cache
