@@ -154,10 +154,10 @@ def barriers(page):
     """Yield what axe-core finds: wide and narrow by all rules, light and dark by those that look at colours."""
     page.evaluate(EMPTY_PICTURES)
     page.add_script_tag(path=vendored.files("axe")["axe.min.js"])
+    off = {rule: {"enabled": False} for rule in COLOURS}
     for size, viewport in SIZES.items():
         page.set_viewport_size(viewport)
         page.wait_for_timeout(350)  # the theme decides 300 ms after a resize what can be scrolled by keyboard
-        off = {rule: {"enabled": False} for rule in COLOURS}
         yield from (f"{size}: {problem}" for problem in violations(page, "html", rules=off))
         page.evaluate(EMPTY_FORMULAS)
         for theme in ("light", "dark"):
