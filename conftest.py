@@ -63,10 +63,15 @@ def pytest_collection_modifyitems(items):
 
 
 class Together(LoadScopeScheduling):
-    """Which tests stay in one process, if there are several: those of a file; in a browser, of a page or a chapter."""
+    """Which tests stay in one process, if there are several.
+
+    Those of a file; in a browser, of a page or a chapter; both files that run the cells of every chapter's figures.
+    """
 
     def _split_scope(self, nodeid):
         file = nodeid.split("::")[0]
+        if file in ("tests/test_live.py", "tests/test_live_numbers.py"):
+            return "the cells behind all figures"
         visited = re.search(r"\[([^-:\]]+)", nodeid) if file.endswith("_pages.py") else None
         return f"{file} {visited[1]}" if visited else file
 
