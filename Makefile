@@ -32,7 +32,7 @@ book: html  ## build the book and serve it on 127.0.0.1 (PORT=8000)
 # After a failure Sphinx would call the pages up to date, and the next build would pass: it has to read them again.
 html: $(STAMP) $(KERNEL)  ## build the book into _build/html; a warning is an error
 	$(BIN)/python tools/execute.py
-	$(BIN)/jupyter-book build --warningiserror --nitpick --keep-going . || { rm -rf _build/.doctrees; exit 1; }
+	$(BIN)/jupyter-book build --quiet --warningiserror --nitpick --keep-going . || { rm -rf _build/.doctrees; exit 1; }
 	$(if $(wildcard instructor),$(BIN)/python -m instructor.guard)
 
 test: html  ## run every test: library, doctests, notebooks, built pages in a browser

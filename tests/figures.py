@@ -7,6 +7,7 @@ import symtable
 import jax
 import jax.numpy as jnp
 import nbformat
+import slides
 
 from conftest import ROOT
 from gansde_lib import Explorer, simulate
@@ -26,20 +27,11 @@ from gansde_lib.live import (
     View,
 )
 
+LABS = sorted((ROOT / "book" / "neighbours").glob("*.ipynb"))
 CHAPTERS = (
-    "games",
-    "gda",
-    "neural",
-    "noise",
-    "sde",
-    "invariant",
-    "fdr",
-    "schedule",
-    "kernel_gan",
-    "phases",
-    "critical",
+    *(page.removeprefix("book/") for page in slides.chapters(ROOT)),
     "live_figures",
-    *(f"neighbours/{path.stem}" for path in sorted((ROOT / "book" / "neighbours").glob("*.ipynb"))),
+    *(f"neighbours/{path.stem}" for path in LABS),
 )
 
 
