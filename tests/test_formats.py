@@ -15,15 +15,21 @@ from conftest import ROOT
 from tools.formats import __main__ as formats
 from tools.formats import articles, epub, mathml, pdf, zips
 
-# Maths, theorems, exercises, a quiz and a live figure in one; links between them; a page without any formula.
-FEW = [("index", ""), ("book/notation", "Start here"), ("book/prerequisites/ito_calculus", "Prerequisites")]
+# Maths, theorems, exercises and a live figure in one; links between them; a page without any formula; a title of two
+# lines in print.
+FEW = [
+    ("index", ""),
+    ("book/notation", "Start here"),
+    ("book/prerequisites/ito_calculus", "Prerequisites"),
+    ("book/neighbours/alternating_multipliers", "VI Neighbours"),
+]
 XHTML = "{http://www.w3.org/1999/xhtml}"
 ABOUT = {"title": "A title & more", "author": "An author", "version": "1.2.3", "url": ""}
 
 
 @pytest.fixture(scope="module")
 def few(book):
-    """Return a function that reads three of the built pages anew: a format changes what it is given."""
+    """Return a function that reads a few of the built pages anew: a format changes what it is given."""
     return lambda: articles.load(book, FEW)
 
 
@@ -36,7 +42,7 @@ def browser_installed():
 
 @pytest.fixture(scope="module")
 def small_epub(few, browser_installed, book, tmp_path_factory):
-    """Return the EPUB of three pages."""
+    """Return the EPUB of a few pages."""
     target = tmp_path_factory.mktemp("epub") / "small.epub"
     return epub.write(few(), target, ABOUT, book / "_static" / "mathjax" / "tex-chtml.js")
 

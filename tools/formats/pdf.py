@@ -40,8 +40,9 @@ def write(articles, target, metadata, mathjax):
         numbers = first_pages(target, articles)
         page.evaluate(FILL, numbers)
         printed(page, target)
+        headings = page.locator("h1, h2, h3, h4, h5, h6").all_inner_texts()
         browser.close()
-    finish(target, metadata)
+    finish(target, metadata, headings)
     return target
 
 
@@ -111,9 +112,18 @@ def first_pages(path, articles):
     return starts
 
 
-def finish(path, metadata):
-    """Write title and author into the file, and pack its objects: Chromium's file is more than twice as large."""
+def spaced(entries, whole):
+    """Write the titles of an outline anew: Chromium drops the space where a heading goes on in a new line."""
+    for entry in entries:
+        entry.title = whole.get("".join(entry.title.split()), entry.title)
+        spaced(entry.children, whole)
+
+
+def finish(path, metadata, headings):
+    """Mend the outline, write title and author, and pack the objects: Chromium's file is more than twice as large."""
     with pikepdf.open(path, allow_overwriting_input=True) as pdf:
+        with pdf.open_outline() as entries:
+            spaced(entries.root, {"".join(text.split()): " ".join(text.split()) for text in headings})
         with pdf.open_metadata(set_pikepdf_as_editor=False) as xmp:
             xmp["dc:title"], xmp["dc:creator"], xmp["dc:language"] = metadata["title"], [metadata["author"]], {"en"}
         pdf.docinfo["/Title"], pdf.docinfo["/Author"] = metadata["title"], metadata["author"]
