@@ -42,6 +42,11 @@ def cells(chapter):
     return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
 
 
+def anchor(name):
+    """Return the id of a figure's element, by the name of its function."""
+    return f"live-{name.replace('_', '-')}"
+
+
 def simulation(cell):
     """Return the name of the function that a cell's Explorer runs, or None if it shows none."""
     calls = [node for node in ast.walk(ast.parse(cell)) if isinstance(node, ast.Call)]

@@ -16,6 +16,7 @@ import pytest
 import serve
 import vendored
 from playwright.sync_api import expect as expect_text
+from test_pages import violations
 
 from conftest import ROOT
 from gansde_lib.live import Axis, Choice, Explorer, Line, Panel, Point, Readout, Seed, Slider, View, compiler, script
@@ -66,7 +67,7 @@ def markup(book, name):
     if name not in figures.HOME:
         return {"heavy": heavy, "all_marks": figures.gallery}[name].to_html()
     found = FIGURE.findall((book / "book" / f"{figures.HOME[name]}.html").read_text())
-    return next(figure for figure in found if f'id="live-{name.replace("_", "-")}"' in figure)
+    return next(figure for figure in found if f'id="{figures.anchor(name)}"' in figure)
 
 
 @pytest.fixture(scope="module")
@@ -404,8 +405,7 @@ def test_accessible_and_narrow(opened, name):
     page.add_script_tag(path=AXE)
     for theme in ("light", "dark"):
         page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
-        found = page.evaluate("async () => (await axe.run()).violations")
-        assert found == [], (theme, json.dumps(found)[:2000])
+        assert violations(page, "html") == [], theme
 
 
 def test_listeners_are_not_talked_over(opened):

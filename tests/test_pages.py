@@ -203,7 +203,7 @@ def test_page(visited, page, protocol, check):
 def test_explorers_are_live_without_a_widget_manager(book, chapter):
     """Where the compiler's toolchain is missing a figure falls back to its picture: not in the book."""
     page = (book / "book" / f"{chapter}.html").read_text()
-    wanted = [f"live-{name.replace('_', '-')}" for name, home in figures.HOME.items() if home == chapter]
+    wanted = [figures.anchor(name) for name, home in figures.HOME.items() if home == chapter]
     assert re.findall(r'<figure class="gansde-figure gansde-live" id="([^"]+)"', page) == wanted
     assert len(wanted) >= (1 if chapter == "live_figures" or "/" in chapter else 2)
     assert not re.search("require(.min)?.js|html-manager|jupyter-widgets|widget-state", page)
