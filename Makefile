@@ -15,7 +15,7 @@ export JAX_PLATFORMS ?= cpu
 # No progress bars in built pages and test reports.
 html test notebooks assignments: export GANSDE_PROGRESS = 0
 # Two processes run side by side. With a thread for every core each, k-means and LAPACK took twenty times as long.
-html test: export OMP_NUM_THREADS = 1
+html test replicate: export OMP_NUM_THREADS = 1
 # Kernels that do not warn at every start, and leave no history outside the build.
 export IPYTHONDIR := $(CURDIR)/_build/ipython
 KERNEL := _build/ipython/profile_default/ipython_kernel_config.py

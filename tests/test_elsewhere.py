@@ -1,6 +1,7 @@
 """What runs the book elsewhere: one setting, Binder, Colab, a hub, workflows; files that agree with each other."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -129,6 +130,12 @@ def test_binder_installs_the_library():
     assert "pip install --no-cache-dir --no-deps ." in script.read_text()
     assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
     assert re.fullmatch(r"python-3\.1[1-4]", (ROOT / "binder" / "runtime.txt").read_text().strip())
+
+
+def test_a_binder_starts_with_one_thread():
+    start = [ROOT / "binder" / "start", "bash", "-c", 'echo "$OMP_NUM_THREADS $0"', "what was asked for"]
+    done = subprocess.run(start, capture_output=True, text=True, check=True, env=os.environ | {"OMP_NUM_THREADS": "64"})
+    assert done.stdout == "1 what was asked for\n"
 
 
 def git(*arguments, at):
