@@ -14,7 +14,7 @@ export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES := -1
 export JAX_PLATFORMS ?= cpu
 # No progress bars in built pages and test reports.
 html test notebooks assignments: export GANSDE_PROGRESS = 0
-# Two processes run side by side. With a thread for every core each, k-means and LAPACK took twenty times as long.
+# Where processes share the cores, k-means and LAPACK with a thread for every core took twenty times as long.
 html test replicate: export OMP_NUM_THREADS = 1
 # Kernels that do not warn at every start, and leave no history outside the build.
 export IPYTHONDIR := $(CURDIR)/_build/ipython

@@ -29,7 +29,7 @@ def cache(root, build=None, sources=SOURCES):
 def choose_cache(app, config):
     """Name the cache after the fingerprint and remove the caches of other states of the library."""
     chosen = cache(app.srcdir, Path(app.outdir).parent, config.gansde_sources)
-    config.gansde_fingerprint = chosen.name.removeprefix(".jupyter_cache-")
+    config.gansde_fingerprint = chosen.name
     config.nb_execution_cache_path = str(chosen)
     for other in chosen.parent.glob(".jupyter_cache-*"):
         if other != chosen:

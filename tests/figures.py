@@ -27,11 +27,10 @@ from gansde_lib.live import (
     View,
 )
 
-LABS = sorted((ROOT / "book" / "neighbours").glob("*.ipynb"))
 CHAPTERS = (
     *(page.removeprefix("book/") for page in slides.chapters(ROOT)),
     "live_figures",
-    *(f"neighbours/{path.stem}" for path in LABS),
+    *(f"neighbours/{path.stem}" for path in sorted((ROOT / "book" / "neighbours").glob("*.ipynb"))),
 )
 
 

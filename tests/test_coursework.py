@@ -98,11 +98,12 @@ def test_runs_offline_beside_the_wheel(folder, name):
         str(folder),
     ]
     # Packages that the page does not name cannot be imported, until the last cell.
-    first = f"import sys\nsys.modules.update(dict.fromkeys({unnamed()}))"
+    absent = unnamed()
+    first = f"import sys\nsys.modules.update(dict.fromkeys({absent}))"
     # Every module once: some read files that lie beside them.
     modules = [f"gansde_lib.{module}" for module in PUBLIC if name == ASSIGNMENTS[0].stem]
     last = f"""
-for package in {unnamed()}:
+for package in {absent}:
     del sys.modules[package]
 import {", ".join(["gansde_lib", *modules])}
 print(gansde_lib.__file__)"""

@@ -14,7 +14,6 @@ import jax
 import jax.numpy as jnp
 import pytest
 import serve
-import vendored
 from playwright.sync_api import expect as expect_text
 from test_pages import violations
 
@@ -25,7 +24,6 @@ from gansde_lib.live.views import number
 BOOK_CSS = ROOT / "_static" / "book.css"
 # Here the library's own numbers depend on the last digit: the page is held to the module, run in wasmtime.
 CHAOTIC = {"ten-digits", "weak-errors"}
-AXE = vendored.files("axe")["axe.min.js"]
 
 
 def iterate(count, rate):
@@ -402,7 +400,6 @@ def test_accessible_and_narrow(opened, name):
     labels = page.eval_on_selector_all("canvas", "all => all.map(node => node.getAttribute('aria-label'))")
     assert all(len(label) >= 30 for label in labels), labels
     assert page.locator("[aria-live=polite]").text_content() == ", ".join(look(page)["readouts"])
-    page.add_script_tag(path=AXE)
     for theme in ("light", "dark"):
         page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
         assert violations(page, "html") == [], theme

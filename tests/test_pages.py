@@ -153,7 +153,6 @@ def visit(browser, url):
 def barriers(page):
     """Yield what axe-core finds: wide and narrow by all rules, light and dark by those that look at colours."""
     page.evaluate(EMPTY_PICTURES)
-    page.add_script_tag(path=vendored.files("axe")["axe.min.js"])
     off = {rule: {"enabled": False} for rule in COLOURS}
     for size, viewport in SIZES.items():
         page.set_viewport_size(viewport)
@@ -168,7 +167,9 @@ def barriers(page):
 
 
 def violations(page, part, **options):
-    """Return what axe-core finds in a part of the page as it stands."""
+    """Return what axe-core, loaded by the first call, finds in a part of the page as it stands."""
+    if not page.evaluate("() => Boolean(window.axe?.run)"):
+        page.add_script_tag(path=vendored.files("axe")["axe.min.js"])
     run = "async ([part, options]) => (await axe.run(part, options)).violations"
     found = page.evaluate(run, [part, {"preload": False, "resultTypes": ["violations"], **options}])
     return [f"{rule['id']}: {node['html'][:160]} {node['any'][:1]}" for rule in found for node in rule["nodes"]]
