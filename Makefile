@@ -38,9 +38,8 @@ html: $(STAMP) $(KERNEL)  ## build the book into _build/html; a warning is an er
 test: html  ## run every test: library, doctests, notebooks, built pages in a browser
 	$(BIN)/python tools/chromium.py
 	$(if $(wildcard instructor),$(BIN)/python -m instructor.bubblewrap)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope -m "not alone" --durations=60 --durations-min=5 \
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --durations=60 --durations-min=5 \
 		--cov=gansde_lib --cov-report=term --cov-fail-under=95
-	$(BIN)/python -m pytest -m alone tests
 
 # Other formats read the built pages and land in _build/formats/.
 formats: offline notebooks-zip epub pdf  ## make all of the next four from the built pages
