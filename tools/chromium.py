@@ -8,7 +8,8 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# The headless shell first: the same engine, and no windows and menus, which took a fifth of a visit.
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = [
     "--disable-gpu",
     "--disable-quic",
@@ -32,7 +33,7 @@ def install():
     """Install Debian's package where that is allowed, else Playwright's build; problems show in `find`."""
     sudo = [] if os.getuid() == 0 else ["sudo", "-n"]
     if shutil.which("apt-get") and subprocess.run([*sudo, "true"], check=False).returncode == 0:
-        packages = ["chromium", "fonts-liberation"]
+        packages = ["chromium-headless-shell", "fonts-liberation"]
         subprocess.run([*sudo, "apt-get", "update", "-qq"], check=False)
         subprocess.run([*sudo, "apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages], check=False)
     if find() is None:
