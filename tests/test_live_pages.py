@@ -98,7 +98,7 @@ def opened(browser, site):
             wrong.append(f"asks for {route.request.url}")
         route.continue_() if local else route.abort()
 
-    def open_page(name, protocol="http", *, hash="", ready=True, settled=True, **options):
+    def open_page(name, protocol="http", *, hash="", ready=True, **options):
         context = browser.new_context(**{"viewport": {"width": 1000, "height": 900}} | options)
         contexts.append(context)
         context.route("**/*", gate)
@@ -108,8 +108,7 @@ def opened(browser, site):
         page.goto(f"{site[protocol]}/{name}.html{hash}")
         if ready:
             drawn(page)
-            if settled:
-                settle(page)
+            settle(page)
         return page
 
     yield open_page
@@ -118,9 +117,9 @@ def opened(browser, site):
     assert not wrong
 
 
-def drawn(page):
+def drawn(page, **options):
     """Wait for the first picture."""
-    page.wait_for_function("document.querySelector('.gansde-readouts output').value !== ''")
+    page.wait_for_function("document.querySelector('.gansde-readouts output').value !== ''", **options)
 
 
 def settle(page):
@@ -265,10 +264,13 @@ def long_tasks(browser, opened, site):
         # A process that begins during a trace delays its end by five seconds; this one has begun.
         page, address = opened("empty", ready=False), f"{site['http']}/{name}.html"
         browser.start_tracing(page=page, categories=["devtools.timeline", "disabled-by-default-devtools.timeline"])
-        page.goto(address)
-        drawn(page)
-        visit(page)
-        events = json.loads(browser.stop_tracing())["traceEvents"]
+        try:
+            page.goto(address)
+            drawn(page)
+            visit(page)
+        finally:  # a trace left running would fail every figure after this one
+            trace = browser.stop_tracing()
+        events = json.loads(trace)["traceEvents"]
         parsed = (event for event in events if event["name"] == "ParseHTML")
         process = next(event["pid"] for event in parsed if event["args"]["beginData"]["url"] == address)
         named = (event for event in events if event["name"] == "thread_name" and event["pid"] == process)
@@ -572,7 +574,7 @@ def test_in_jupyter_a_kernel_runs_the_figure(opened):
     small = explorer.spec()
     page.expose_function("kernel", kernel)
     page.evaluate(KERNEL, [small | {"caption": "A caption."}, {"shift": 0.5}, ["CPU"]])
-    page.wait_for_function("document.querySelector('.gansde-readouts output').value !== ''", timeout=60_000)
+    drawn(page, timeout=60_000)
     assert asked[-1]["engine"] == "CPU" and asked[-1]["values"]["shift"] == 0.5
     assert look(page)["readouts"] == [r.text(explorer.run(shift=0.5)) for r in explorer.view.readouts]
     page.get_by_role("radio", name="2000").click()  # a size that only a kernel has
